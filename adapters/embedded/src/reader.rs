@@ -1,0 +1,313 @@
+//! Reads: a few connections that each see the newest durable group, and never wait for the writer.
+//!
+//! A read-only store has one connection instead, in one transaction that it never ends: all it reads is of the same
+//! moment.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kernel::Timestamp;
+use ports::{Cursor, DeadLetter, Item, Key, Order, Page, Place, Range, Revision, Table, Unavailable};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use tokio::sync::Semaphore;
+
+use crate::consumer::Deliverable;
+use crate::locked;
+use crate::log::LogRecord;
+use crate::open::{self, OpenError};
+use crate::schema::{ItemStatements, OutboxStatements, Schema, read_back, stored};
+
+/// So many items are read where the caller stands. A key costs a few microseconds, since what is asked for is nearly
+/// always in memory, and handing the work to another thread costs more than that.
+const INLINE_ITEMS_MAX: usize = 16;
+/// The same for the items of one range, which lie together.
+const INLINE_RANGE_MAX: usize = 128;
+/// The most items of one page, whatever is asked for.
+const PAGE_ITEMS_MAX: usize = 10_000;
+/// The most long reads at a time, each on a thread of its own.
+const LONG_READS_MAX: usize = 4;
+/// The connections that are kept open between reads.
+const IDLE_MAX: usize = 8;
+/// The most records of the log, and about the most bytes, that are read for a consumer at once.
+const LOG_RECORDS_MAX: u32 = 256;
+const LOG_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Why a read failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("a stored message is unreadable: {0}")]
+    Message(#[from] serde_json::Error),
+    #[error("it has no table {0:?}")]
+    NoTable(Table),
+    #[error("it is closed")]
+    Closed,
+    #[error("a read was broken off")]
+    BrokenOff,
+}
+
+impl From<ReadError> for Unavailable {
+    fn from(error: ReadError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+type Result<T> = std::result::Result<T, ReadError>;
+
+enum Source {
+    /// Connections to the newest state; opened as they are needed, by as many as read at the same time.
+    Newest { idle: Mutex<Option<Vec<Connection>>>, data_dir: PathBuf },
+    /// The one snapshot of a read-only store.
+    Snapshot(Mutex<Connection>),
+}
+
+/// Reads the store.
+pub(crate) struct Reader {
+    source: Source,
+    schema: Arc<Schema>,
+    long_reads: Semaphore,
+}
+
+impl Reader {
+    /// Reads the newest state.
+    pub(crate) fn newest(data_dir: PathBuf, schema: Arc<Schema>) -> Self {
+        let source = Source::Newest { idle: Mutex::new(Some(Vec::new())), data_dir };
+        Self { source, schema, long_reads: Semaphore::new(LONG_READS_MAX) }
+    }
+
+    /// Reads one snapshot for good: the connection has a read transaction open.
+    pub(crate) fn snapshot(connection: Connection, schema: Arc<Schema>) -> Self {
+        let source = Source::Snapshot(Mutex::new(connection));
+        Self { source, schema, long_reads: Semaphore::new(LONG_READS_MAX) }
+    }
+
+    /// Ends all reads.
+    pub(crate) fn close(&self) {
+        if let Source::Newest { idle, .. } = &self.source {
+            drop(locked(idle).take());
+        }
+    }
+
+    fn read<T>(&self, f: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        match &self.source {
+            Source::Snapshot(connection) => f(&locked(connection)),
+            Source::Newest { idle, data_dir } => {
+                let connection = locked(idle).as_mut().ok_or(ReadError::Closed)?.pop();
+                let connection = connection.map_or_else(|| open::reading(data_dir), Ok)?;
+                let result = f(&connection);
+                if let Some(idle) = idle.lock().unwrap_or_else(PoisonError::into_inner).as_mut()
+                    && idle.len() < IDLE_MAX
+                {
+                    idle.push(connection);
+                }
+                result
+            }
+        }
+    }
+
+    /// Reads on a thread where waiting is allowed.
+    pub(crate) async fn read_long<T: Send + 'static>(
+        self: &Arc<Self>,
+        f: impl FnOnce(&Self, &Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let _permit = self.long_reads.acquire().await.map_err(|_| ReadError::Closed)?;
+        let reader = Arc::clone(self);
+        let read = tokio::task::spawn_blocking(move || reader.read(|connection| f(&reader, connection)));
+        read.await.unwrap_or(Err(ReadError::BrokenOff))
+    }
+
+    pub(crate) async fn get(self: &Arc<Self>, keys: &[Key]) -> Result<Vec<Option<Item>>> {
+        if keys.len() <= INLINE_ITEMS_MAX {
+            return self.read(|connection| self.get_all(connection, keys));
+        }
+        let keys = keys.to_vec();
+        self.read_long(move |reader, connection| reader.get_all(connection, &keys)).await
+    }
+
+    fn get_all(&self, connection: &Connection, keys: &[Key]) -> Result<Vec<Option<Item>>> {
+        let read = || keys.iter().map(|key| self.get_one(connection, key)).collect();
+        if keys.len() > 1 && connection.is_autocommit() { together(connection, read) } else { read() }
+    }
+
+    fn get_one(&self, connection: &Connection, key: &Key) -> Result<Option<Item>> {
+        let mut statement = connection.prepare_cached(&self.items(key.table)?.read)?;
+        Ok(statement.query_row([&key.partition, &key.sort], |row| item(key.table, row)).optional()?)
+    }
+
+    pub(crate) async fn query(self: &Arc<Self>, range: &Range) -> Result<Page<Cursor>> {
+        if range.limit <= INLINE_RANGE_MAX {
+            return self.read(|connection| self.page_of_range(connection, range));
+        }
+        let range = range.clone();
+        self.read_long(move |reader, connection| reader.page_of_range(connection, &range)).await
+    }
+
+    fn page_of_range(&self, connection: &Connection, range: &Range) -> Result<Page<Cursor>> {
+        let Range { table, partition, first, last, order, after, limit } = range;
+        let statements = self.items(*table)?;
+        let after = after.as_deref().unwrap_or("");
+        let (sql, first, last) = match order {
+            Order::Ascending => (&statements.ascending, first.as_str().max(after), last.as_str()),
+            Order::Descending if after.is_empty() => (&statements.descending, first.as_str(), last.as_str()),
+            Order::Descending => (&statements.descending, first.as_str(), last.as_str().min(after)),
+        };
+        let limit = page_limit(*limit);
+        let mut statement = connection.prepare_cached(sql)?;
+        let rows = statement.query_map(params![partition, first, last, after, more_than(limit)], |row| item(*table, row))?;
+        page(rows, limit, |item| item.key.sort.clone())
+    }
+
+    pub(crate) async fn scan(self: &Arc<Self>, table: Table, after: Option<&Place>, limit: usize) -> Result<Page<Place>> {
+        // No key is empty, so the first page begins behind an empty one.
+        let (partition, sort) = after.cloned().unwrap_or_default();
+        self.read_long(move |reader, connection| {
+            let limit = page_limit(limit);
+            let mut statement = connection.prepare_cached(&reader.items(table)?.scan)?;
+            let rows = statement.query_map(params![partition, sort, more_than(limit)], |row| item(table, row))?;
+            page(rows, limit, |item| (item.key.partition.clone(), item.key.sort.clone()))
+        })
+        .await
+    }
+
+    /// Records of the log between two sequences: as many as one read should have, from the first on.
+    pub(crate) async fn records(self: &Arc<Self>, outbox: Table, from: u64, to: u64) -> Result<Vec<LogRecord>> {
+        self.read_long(move |reader, connection| {
+            let mut statement = connection.prepare_cached(&reader.outbox(outbox)?.records)?;
+            let mut rows = statement.query(params![stored(from), stored(to), LOG_RECORDS_MAX])?;
+            let mut records = Vec::new();
+            let mut bytes = 0;
+            while bytes < LOG_BYTES_MAX
+                && let Some(row) = rows.next()?
+            {
+                let messages = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+                bytes += messages.len();
+                records.push(LogRecord { sequence: read_back(row.get(0)?), messages: serde_json::from_str(messages)? });
+            }
+            Ok(records)
+        })
+        .await
+    }
+
+    /// The retries of a consumer that are due first: those due by now, and when the next one is. Read in place, since
+    /// nothing may be awaited between reading and handing out.
+    pub(crate) fn retries(
+        &self,
+        consumer: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<(Vec<Deliverable>, Option<Timestamp>)> {
+        self.read(|connection| {
+            let sql = "SELECT retry_id, due_at, attempt, envelope FROM queue_retries \
+                       WHERE consumer = ?1 ORDER BY due_at LIMIT ?2";
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query(params![consumer, more_than(limit)])?;
+            let mut due = Vec::new();
+            while let Some(row) = rows.next()? {
+                let due_at = Timestamp::from_millis(row.get(1)?);
+                if due_at > now || due.len() == limit {
+                    return Ok((due, Some(due_at)));
+                }
+                let attempt: u32 = row.get(2)?;
+                let envelope = serde_json::from_str(row.get_ref(3)?.as_str().map_err(rusqlite::Error::from)?)?;
+                due.push(Deliverable { retry_id: row.get(0)?, attempt: attempt + 1, envelope });
+            }
+            Ok((due, None))
+        })
+    }
+
+    pub(crate) async fn dead_letters(self: &Arc<Self>, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>> {
+        let after = after.unwrap_or("").to_owned();
+        self.read_long(move |_, connection| {
+            let sql = "SELECT dead_letter_id, consumer, reason, attempts, died_at, envelope FROM queue_dead_letters \
+                       WHERE dead_letter_id > ?1 ORDER BY dead_letter_id LIMIT ?2";
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query(params![after, stored(page_limit(limit) as u64)])?;
+            let mut letters = Vec::new();
+            while let Some(row) = rows.next()? {
+                letters.push(dead_letter(row)?);
+            }
+            Ok(letters)
+        })
+        .await
+    }
+
+    pub(crate) fn dead_letter(&self, dead_letter_id: &str) -> Result<Option<DeadLetter>> {
+        self.read(|connection| {
+            let sql = "SELECT dead_letter_id, consumer, reason, attempts, died_at, envelope FROM queue_dead_letters \
+                       WHERE dead_letter_id = ?1";
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query([dead_letter_id])?;
+            rows.next()?.map(dead_letter).transpose()
+        })
+    }
+
+    fn items(&self, table: Table) -> Result<&ItemStatements> {
+        self.schema.items.get(&table).ok_or(ReadError::NoTable(table))
+    }
+
+    pub(crate) fn outbox(&self, outbox: Table) -> Result<&OutboxStatements> {
+        self.schema.outboxes.get(&outbox).ok_or(ReadError::NoTable(outbox))
+    }
+}
+
+/// Lets several reads see one moment.
+fn together<T>(connection: &Connection, read: impl FnOnce() -> Result<T>) -> Result<T> {
+    connection.prepare_cached("BEGIN")?.execute([])?;
+    let result = read();
+    connection.prepare_cached("COMMIT")?.execute([])?;
+    result
+}
+
+fn page_limit(limit: usize) -> usize {
+    limit.clamp(1, PAGE_ITEMS_MAX)
+}
+
+/// One row more than wanted tells whether there is another page.
+fn more_than(limit: usize) -> i64 {
+    stored(limit as u64).saturating_add(1)
+}
+
+fn page<N>(
+    rows: impl Iterator<Item = rusqlite::Result<Item>>,
+    limit: usize,
+    place: impl FnOnce(&Item) -> N,
+) -> Result<Page<N>> {
+    let mut items = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    let has_more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| has_more).map(place);
+    Ok(Page { items, next })
+}
+
+fn item(table: Table, row: &Row<'_>) -> rusqlite::Result<Item> {
+    let expires_at: Option<i64> = row.get(3)?;
+    Ok(Item {
+        key: Key { table, partition: row.get(0)?, sort: row.get(1)? },
+        revision: Revision(read_back(row.get(2)?)),
+        expires_at: expires_at.map(Timestamp::from_millis),
+        body: row.get(4)?,
+    })
+}
+
+fn dead_letter(row: &Row<'_>) -> Result<DeadLetter> {
+    let envelope = row.get_ref(5)?.as_str().map_err(rusqlite::Error::from)?;
+    Ok(DeadLetter {
+        dead_letter_id: row.get(0)?,
+        consumer: row.get(1)?,
+        reason: row.get(2)?,
+        attempts: row.get(3)?,
+        died_at: Timestamp::from_millis(row.get(4)?),
+        envelope: serde_json::from_str(envelope)?,
+    })
+}
+
+/// The cursors that are saved: by consumer and outbox.
+pub(crate) fn cursors(connection: &Connection) -> rusqlite::Result<BTreeMap<(String, String), u64>> {
+    let mut statement = connection.prepare("SELECT consumer, outbox, sequence FROM queue_cursors")?;
+    let rows = statement.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), read_back(row.get(2)?))))?;
+    rows.collect()
+}

@@ -1,0 +1,96 @@
+//! How often the world misbehaves, and the one generator that decides when.
+
+use std::time::Duration;
+
+use ports::Write;
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
+
+/// How often, out of a thousand times, the world does what the ports allow it to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Faults {
+    /// Messages that a consumer is sent twice.
+    pub duplicated_per_mille: u16,
+    /// Messages that overtake some of those that wait already.
+    pub reordered_per_mille: u16,
+    /// Messages that are delivered late.
+    pub delayed_per_mille: u16,
+    /// The longest such delay.
+    pub delay_ms_max: u64,
+    /// Commits that end in Conflict though every expectation holds, as a concurrent transaction may cause it.
+    pub conflict_per_mille: u16,
+    /// Commits that end in Busy.
+    pub busy_per_mille: u16,
+    /// Commits that end in Unknown, half of them written.
+    pub unknown_per_mille: u16,
+}
+
+impl Faults {
+    /// A world that does only what it is asked.
+    pub const NONE: Self = Self {
+        duplicated_per_mille: 0,
+        reordered_per_mille: 0,
+        delayed_per_mille: 0,
+        delay_ms_max: 0,
+        conflict_per_mille: 0,
+        busy_per_mille: 0,
+        unknown_per_mille: 0,
+    };
+}
+
+/// Draws every fault from one seed. A fault whose rate is zero is not drawn for.
+pub struct Chance {
+    pub faults: Faults,
+    generator: Xoshiro256PlusPlus,
+}
+
+impl Chance {
+    pub fn new(seed: u64, faults: Faults) -> Self {
+        Self { faults, generator: Xoshiro256PlusPlus::seed_from_u64(seed) }
+    }
+
+    pub fn is_busy(&mut self) -> bool {
+        self.happens(self.faults.busy_per_mille)
+    }
+
+    pub fn is_unknown(&mut self) -> bool {
+        self.happens(self.faults.unknown_per_mille)
+    }
+
+    /// One or the other, half each.
+    pub fn coin(&mut self) -> bool {
+        self.generator.random_bool(0.5)
+    }
+
+    /// The write that a conflict is blamed on, if there is to be one.
+    pub fn conflict_among<'a>(&mut self, writes: &'a [Write]) -> Option<&'a Write> {
+        if writes.is_empty() || !self.happens(self.faults.conflict_per_mille) {
+            return None;
+        }
+        writes.get(self.generator.random_range(0..writes.len()))
+    }
+
+    /// How many copies of a message a consumer is sent.
+    pub fn copies(&mut self) -> usize {
+        if self.happens(self.faults.duplicated_per_mille) { 2 } else { 1 }
+    }
+
+    /// How late a message is, if it is.
+    pub fn delay(&mut self) -> Option<Duration> {
+        let is_late = self.happens(self.faults.delayed_per_mille);
+        is_late.then(|| Duration::from_millis(self.generator.random_range(0..=self.faults.delay_ms_max)))
+    }
+
+    /// Where in a queue of this length a message goes: to its end, unless it overtakes.
+    pub fn position(&mut self, length: usize) -> usize {
+        if self.happens(self.faults.reordered_per_mille) {
+            self.generator.random_range(0..=length)
+        } else {
+            length
+        }
+    }
+
+    fn happens(&mut self, rate_per_mille: u16) -> bool {
+        rate_per_mille > 0 && self.generator.random_range(0..1_000) < rate_per_mille
+    }
+}

@@ -1,0 +1,239 @@
+//! A store and its queues in memory, for tests and for the simulation.
+//!
+//! Everything is kept in ordered maps behind one lock, and nothing is drawn by chance but from one seeded
+//! generator, so that a run in one thread can be replayed exactly. [`Faults`] says how often the world misbehaves
+//! in the ways that the ports allow: messages twice, late or in another order, and commits that end in Conflict,
+//! Busy or Unknown. [`MemoryStore::crash`] forgets who had received what.
+//!
+//! Absent on purpose: durability, and any deletion of what has expired, since the weakest store may delete as late
+//! as it likes. Nothing that was written is ever dropped, so a run is as long as its memory lasts.
+#![warn(missing_docs)]
+
+mod broker;
+mod clock;
+mod faults;
+mod items;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use kernel::Timestamp;
+use ports::{
+    CommitError, Cursor, DeadLetter, Envelope, Item, Key, Page, Place, QueueDepth, Queues, Range, Received,
+    Settled, Sources, Store, Subscription, Table, Transaction, Unavailable,
+};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+pub use clock::{SteppedIds, TestClock, sources};
+pub use faults::Faults;
+
+use broker::{Broker, Taken};
+use faults::Chance;
+use items::Items;
+
+/// How many transactions are remembered, so that the same one is not written twice. DynamoDB remembers its
+/// ClientRequestToken for ten minutes.
+const COMMITTED_MAX: usize = 1_000_000;
+
+/// How long to wait after a commit that ended in Busy.
+const RETRY_AFTER: Duration = Duration::from_millis(5);
+
+/// The longest wait for a message that is due later. A [`TestClock`] may be moved by hand, which no timer sees.
+const CLOCK_CHECK: Duration = Duration::from_millis(20);
+
+/// A store and queues in memory. Clones share them.
+#[derive(Clone)]
+pub struct MemoryStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    sources: Sources,
+    state: Mutex<State>,
+    arrival: Notify,
+}
+
+struct State {
+    items: Items,
+    broker: Broker,
+    chance: Chance,
+    committed: BTreeSet<Uuid>,
+    outbox_records: BTreeMap<Table, Vec<Vec<Arc<Envelope>>>>,
+}
+
+impl MemoryStore {
+    /// An empty world that does only what it is asked.
+    pub fn new(subscriptions: Vec<Subscription>, sources: Sources) -> Self {
+        Self::with_faults(subscriptions, sources, 0, Faults::NONE)
+    }
+
+    /// An empty world that misbehaves, in the same way for the same seed and the same calls.
+    pub fn with_faults(
+        subscriptions: Vec<Subscription>,
+        sources: Sources,
+        seed: u64,
+        faults: Faults,
+    ) -> Self {
+        let state = State {
+            items: Items::default(),
+            broker: Broker::new(subscriptions),
+            chance: Chance::new(seed, faults),
+            committed: BTreeSet::new(),
+            outbox_records: BTreeMap::new(),
+        };
+        Self { shared: Arc::new(Shared { sources, state: Mutex::new(state), arrival: Notify::new() }) }
+    }
+
+    /// From now on the world misbehaves this often: with [`Faults::NONE`] a run can come to its end.
+    pub fn set_faults(&self, faults: Faults) {
+        self.state().chance.faults = faults;
+    }
+
+    /// What a crash of the process leaves behind: all that was received and not settled is delivered again.
+    pub fn crash(&self) {
+        let now = self.shared.sources.now();
+        self.state().broker.forget_receipts(now);
+        self.shared.arrival.notify_waiters();
+    }
+
+    /// Every record that ever left through an outbox, in the order of their commits, for an auditor.
+    pub fn outbox_records(&self, outbox: Table) -> Vec<Vec<Arc<Envelope>>> {
+        self.state().outbox_records.get(&outbox).cloned().unwrap_or_default()
+    }
+
+    /// The state behind the lock. It is whole even where a thread panicked with it, as every change to it is.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn commit(&mut self, transaction: &Transaction, now: Timestamp) -> Result<(), CommitError> {
+        if transaction.is_empty() || self.committed.contains(&transaction.id()) {
+            return Ok(());
+        }
+        if self.chance.is_busy() {
+            return Err(CommitError::Busy { retry_after: RETRY_AFTER });
+        }
+        if let Some(write) = self.chance.conflict_among(transaction.writes()) {
+            return Err(CommitError::Conflict { key: write.key.clone() });
+        }
+        let is_unanswered = self.chance.is_unknown();
+        if is_unanswered && self.chance.coin() {
+            return Err(CommitError::Unknown("the request was lost".to_owned()));
+        }
+        self.items.write(transaction.writes())?;
+        self.send(transaction, now);
+        self.remember(transaction.id());
+        if is_unanswered {
+            return Err(CommitError::Unknown("the answer was lost".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, transaction: &Transaction, now: Timestamp) {
+        let Some((outbox, messages)) = transaction.outbox() else { return };
+        let record: Vec<Arc<Envelope>> = messages.iter().cloned().map(Arc::new).collect();
+        for envelope in &record {
+            self.broker.send(outbox, envelope, &mut self.chance, now);
+        }
+        self.outbox_records.entry(outbox).or_default().push(record);
+    }
+
+    /// The ids are of version 7, so the smallest is the oldest.
+    fn remember(&mut self, transaction_id: Uuid) {
+        self.committed.insert(transaction_id);
+        if self.committed.len() > COMMITTED_MAX {
+            self.committed.pop_first();
+        }
+    }
+}
+
+/// Every call gives way once before it does anything, as a call over a network would: so tasks interleave between
+/// their reads and their commits even in one thread.
+impl Store for MemoryStore {
+    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, Unavailable> {
+        tokio::task::yield_now().await;
+        let state = self.state();
+        Ok(keys.iter().map(|key| state.items.get(key)).collect())
+    }
+
+    async fn query(&self, range: &Range) -> Result<Page<Cursor>, Unavailable> {
+        tokio::task::yield_now().await;
+        Ok(self.state().items.query(range))
+    }
+
+    async fn scan(
+        &self,
+        table: Table,
+        after: Option<&Place>,
+        limit: usize,
+    ) -> Result<Page<Place>, Unavailable> {
+        tokio::task::yield_now().await;
+        Ok(self.state().items.scan(table, after, limit))
+    }
+
+    async fn commit(&self, transaction: &Transaction) -> Result<(), CommitError> {
+        tokio::task::yield_now().await;
+        let committed = self.state().commit(transaction, self.shared.sources.now());
+        if transaction.outbox().is_some() {
+            self.shared.arrival.notify_waiters();
+        }
+        committed
+    }
+}
+
+impl Queues for MemoryStore {
+    async fn receive(&self, consumer: &'static str, limit: usize) -> Result<Vec<Received>, Unavailable> {
+        tokio::task::yield_now().await;
+        loop {
+            // Listens before it looks, so that what arrives between the two is not slept through.
+            let mut arrival = pin!(self.shared.arrival.notified());
+            arrival.as_mut().enable();
+            let now = self.shared.sources.now();
+            let taken = self.state().broker.receive(consumer, limit, now)?;
+            match taken {
+                Taken::Deliveries(received) => return Ok(received),
+                Taken::NothingUntil(due_at) => {
+                    let wait = due_at.since(now).min(CLOCK_CHECK);
+                    // Whether it was the timer or an arrival, the queue is looked at again.
+                    let _ = tokio::time::timeout(wait, arrival).await;
+                }
+                Taken::Nothing => arrival.await,
+            }
+        }
+    }
+
+    async fn settle(&self, consumer: &'static str, settled: Vec<Settled>) -> Result<(), Unavailable> {
+        tokio::task::yield_now().await;
+        let now = self.shared.sources.now();
+        self.state().broker.settle(consumer, settled, now)?;
+        self.shared.arrival.notify_waiters();
+        Ok(())
+    }
+
+    async fn depths(&self) -> Result<Vec<QueueDepth>, Unavailable> {
+        tokio::task::yield_now().await;
+        Ok(self.state().broker.depths())
+    }
+
+    async fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>, Unavailable> {
+        tokio::task::yield_now().await;
+        Ok(self.state().broker.dead_letters(after, limit))
+    }
+
+    async fn dead_letter(&self, dead_letter_id: &str) -> Result<Option<DeadLetter>, Unavailable> {
+        tokio::task::yield_now().await;
+        Ok(self.state().broker.dead_letter(dead_letter_id))
+    }
+
+    async fn redrive(&self, dead_letter_id: &str) -> Result<bool, Unavailable> {
+        tokio::task::yield_now().await;
+        let is_there = self.state().broker.redrive(dead_letter_id);
+        self.shared.arrival.notify_waiters();
+        Ok(is_there)
+    }
+}

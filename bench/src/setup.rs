@@ -1,0 +1,122 @@
+//! What must exist before a bank can be measured: people who are signed in, and accounts that every service knows.
+
+use std::time::{Duration, Instant};
+
+use futures::future::try_join_all;
+use hyper::header::HeaderValue;
+use hyper::{StatusCode, Uri};
+
+use crate::arguments::Arguments;
+use crate::client::{ClientError, Connection, Outgoing, Server, incomplete, uri};
+use crate::scan;
+
+/// How long a new account may take to be known everywhere.
+const KNOWN_MAX: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// An account and the right to use it.
+pub struct Account {
+    /// Its id.
+    pub account_id: String,
+    /// Its owner's token, as it is sent.
+    pub bearer: HeaderValue,
+    /// Where its balance is read.
+    pub balance: Uri,
+}
+
+/// Signs people up and opens their accounts, all over as many connections as the load will have.
+pub async fn accounts(server: &Server, arguments: &Arguments) -> Result<Vec<Account>, ClientError> {
+    let started = Instant::now();
+    let people = shared_out(
+        server,
+        arguments.connections,
+        arguments.people,
+        async |connection: &mut Connection, _| sign_up(connection).await,
+    );
+    let people = people.await?;
+    println!("signed up {} people in {} ms", people.len(), started.elapsed().as_millis());
+
+    let started = Instant::now();
+    let open = async |connection: &mut Connection, number: u32| {
+        let owner = number as usize % people.len();
+        let account = open(connection, &people[owner]).await?;
+        await_known(connection, &account).await?;
+        Ok(account)
+    };
+    let accounts = shared_out(server, arguments.connections, arguments.accounts, open).await?;
+    println!("opened {} accounts in {} ms", accounts.len(), started.elapsed().as_millis());
+    Ok(accounts)
+}
+
+/// Makes `count` things, each connection every so many of them. The first failure ends it all.
+async fn shared_out<T>(
+    server: &Server,
+    connections: u32,
+    count: u32,
+    make: impl AsyncFn(&mut Connection, u32) -> Result<T, ClientError>,
+) -> Result<Vec<T>, ClientError> {
+    let share = async |first: u32| {
+        let mut connection = Connection::open(server).await?;
+        let mut made = Vec::new();
+        for number in (first..count).step_by(connections as usize) {
+            made.push(make(&mut connection, number).await?);
+        }
+        Ok::<_, ClientError>(made)
+    };
+    let shares = try_join_all((0..connections.min(count)).map(share)).await?;
+    Ok(shares.into_iter().flatten().collect())
+}
+
+/// A new person's token, as it is sent.
+async fn sign_up(connection: &mut Connection) -> Result<HeaderValue, ClientError> {
+    let luck = rand::random::<u64>();
+    let credentials =
+        format!(r#"{{"email":"bench-{luck:016x}@example.com","password":"Tulip/{:016x}"}}"#, !luck);
+    let sign_up = Outgoing::post("/auth/sign-up", credentials.clone());
+    connection.expect("POST /auth/sign-up", sign_up, StatusCode::CREATED).await?;
+    let sign_in = Outgoing::post("/auth/sign-in", credentials);
+    let asked = "POST /auth/sign-in";
+    let tokens = connection.expect(asked, sign_in, StatusCode::OK).await?;
+    let token =
+        scan::text(&tokens, "access_token").ok_or_else(|| incomplete(asked, "access_token", &tokens))?;
+    HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| ClientError::Unusable)
+}
+
+async fn open(connection: &mut Connection, bearer: &HeaderValue) -> Result<Account, ClientError> {
+    let asked = "POST /accounts";
+    let open = Outgoing::post("/accounts", r#"{"name":"bench","currency":"EUR"}"#.to_owned()).bearer(bearer);
+    let account = connection.expect(asked, open, StatusCode::CREATED).await?;
+    let account_id =
+        scan::text(&account, "account_id").ok_or_else(|| incomplete(asked, "account_id", &account))?;
+    let balance = uri(format!("/balances/{account_id}"))?;
+    Ok(Account { account_id: account_id.to_owned(), bearer: bearer.clone(), balance })
+}
+
+/// Waits until the account can be deposited on and its balance be read. The deposit that asks is one in a wrong
+/// currency: it is refused either way, but as 404 only while the account is unknown.
+async fn await_known(connection: &mut Connection, account: &Account) -> Result<(), ClientError> {
+    let body = format!(r#"{{"account_id":"{}","amount":"1","currency":"USD"}}"#, account.account_id);
+    let deposit = || Outgoing::post("/deposit", body.clone()).bearer(&account.bearer);
+    await_status(connection, "POST /deposit", deposit, StatusCode::UNPROCESSABLE_ENTITY).await?;
+    let balance = || Outgoing::get(account.balance.clone()).bearer(&account.bearer);
+    await_status(connection, "GET /balances/{account_id}", balance, StatusCode::OK).await
+}
+
+async fn await_status(
+    connection: &mut Connection,
+    asked: &str,
+    outgoing: impl Fn() -> Outgoing,
+    status: StatusCode,
+) -> Result<(), ClientError> {
+    let deadline = Instant::now() + KNOWN_MAX;
+    loop {
+        let answer = connection.send(outgoing()).await?;
+        if answer.status == status {
+            return Ok(());
+        }
+        if answer.status != StatusCode::NOT_FOUND || Instant::now() > deadline {
+            return Err(answer.unexpected(asked));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}

@@ -1,0 +1,128 @@
+//! What surrounds every answer: documents, caching and the headers that browsers heed.
+
+use e2e::{Api, Operation, Person, text, wait_until};
+
+/// Every endpoint of the bank, as the OpenAPI document must have it.
+const ENDPOINTS: &[(&str, &str)] = &[
+    ("post", "/accounts"),
+    ("get", "/accounts"),
+    ("get", "/accounts/{account_id}"),
+    ("post", "/accounts/{account_id}/close"),
+    ("post", "/deposit"),
+    ("post", "/withdraw"),
+    ("post", "/transfer"),
+    ("get", "/operation-status/{operation_id}"),
+    ("get", "/operations"),
+    ("get", "/transactions/{account_id}"),
+    ("get", "/balances/{account_id}"),
+    ("get", "/balances"),
+    ("get", "/notifications"),
+    ("post", "/auth/sign-up"),
+    ("post", "/auth/confirm"),
+    ("post", "/auth/sign-in"),
+    ("post", "/auth/refresh"),
+    ("post", "/auth/sign-out"),
+    ("post", "/auth/forgot-password"),
+    ("post", "/auth/reset-password"),
+    ("get", "/.well-known/jwks.json"),
+];
+
+#[test]
+fn the_openapi_document_is_served_and_complete() {
+    let document = Api::from_environment().get("/openapi.json").send().must_be(200).json();
+    assert!(text(&document, "openapi").starts_with("3.1"), "{}", document["openapi"]);
+    for (method, path) in ENDPOINTS {
+        assert!(document["paths"][path][method].is_object(), "{method} {path} is not in the document");
+    }
+}
+
+#[test]
+fn every_documented_answer_that_is_an_error_is_a_problem() {
+    let document = Api::from_environment().get("/openapi.json").send().must_be(200).json();
+    let Some(paths) = document["paths"].as_object() else { panic!("the document has no paths") };
+    for (path, methods) in paths {
+        for (method, operation) in methods.as_object().into_iter().flatten() {
+            for (status, answer) in operation["responses"].as_object().into_iter().flatten() {
+                let is_error = status.starts_with('4') || status.starts_with('5');
+                let is_problem =
+                    answer["content"]["application/problem+json"].is_object() || answer["$ref"].is_string();
+                assert!(!is_error || is_problem, "{method} {path} documents {status} as something else");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_documentation_can_be_read_offline() {
+    let api = Api::from_environment();
+    let page = api.get("/docs").send().must_be(200);
+    assert!(
+        page.header("content-type").is_some_and(|kind| kind.starts_with("text/html")),
+        "{:?}",
+        page.headers
+    );
+    for elsewhere in ["src=\"http", "src=\"//", "href=\"http", "href=\"//"] {
+        assert!(!page.body.contains(elsewhere), "the page loads from elsewhere: {elsewhere}");
+    }
+}
+
+#[test]
+fn answers_carry_security_headers() {
+    let person = Person::sign_up(&Api::from_environment());
+    for answer in [
+        person.get("/accounts").send().must_be(200),
+        person.get("/nowhere").send().must_be(404),
+        person.api.get("/accounts").send().must_be(401),
+        person.api.get("/openapi.json").send().must_be(200),
+    ] {
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{}", answer.asked);
+        let is_framed =
+            answer.header("x-frame-options").is_none() && answer.header("content-security-policy").is_none();
+        assert!(!is_framed, "{} may be framed by anybody: {:?}", answer.asked, answer.headers);
+        assert!(answer.header("server").is_none(), "{} names its software", answer.asked);
+    }
+}
+
+#[test]
+fn no_other_site_may_read_answers_unless_configured() {
+    let person = Person::sign_up(&Api::from_environment());
+    let answer = person.get("/accounts").header("origin", "https://elsewhere.example").send().must_be(200);
+    assert!(answer.header("access-control-allow-origin").is_none(), "{:?}", answer.headers);
+}
+
+#[test]
+fn what_has_not_changed_is_not_sent_again() {
+    let person = Person::sign_up(&Api::from_environment());
+    let account_id = person.open_account_with(100);
+    for path in ["/accounts", &format!("/accounts/{account_id}"), &format!("/balances/{account_id}")] {
+        let first = wait_until("the answer has settled", || {
+            let (first, second) =
+                (person.get(path).send().must_be(200), person.get(path).send().must_be(200));
+            (first.header("etag") == second.header("etag")).then_some(first)
+        });
+        let Some(etag) = first.header("etag") else { panic!("{path} has no ETag: {:?}", first.headers) };
+        let second = person.get(path).header("if-none-match", etag).send().must_be(304);
+        assert!(second.body.is_empty());
+        assert_eq!(second.header("etag"), Some(etag));
+        for matching in
+            [format!("W/{}", etag.trim_start_matches("W/")), "*".to_owned(), format!("\"other\", {etag}")]
+        {
+            person.get(path).header("if-none-match", matching).send().must_be(304);
+        }
+        person.get(path).header("if-none-match", "\"other\"").send().must_be(200);
+    }
+}
+
+#[test]
+fn what_has_changed_is_sent_again() {
+    let person = Person::sign_up(&Api::from_environment());
+    let account_id = person.open_account_with(100);
+    let path = format!("/balances/{account_id}");
+    person.balance_becomes(&account_id, 100);
+    let first = person.get(&path).send().must_be(200);
+    let etag = first.header("etag").unwrap_or_default().to_owned();
+    let ended = person.complete(&Operation::Deposit { account_id: account_id.clone(), minor: 1 });
+    person.balance_at(&account_id, ended["account_version"].as_u64().unwrap_or_default());
+    let second = person.get(&path).header("if-none-match", etag.as_str()).send().must_be(200);
+    assert_eq!(text(&second.json(), "balance"), "1.01");
+}

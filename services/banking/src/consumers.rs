@@ -1,0 +1,103 @@
+//! Events in: verdicts end operations, and accounts are known by their newest state. A batch is one transaction.
+
+use std::collections::HashMap;
+
+use contracts::Message;
+use contracts::accounts::AccountState;
+use contracts::topology::consumers::BANKING_EVENTS;
+use kernel::AccountId;
+use ports::{Consumer, Delivery, Held, Key, Outcome, Store, TRANSACTION_ITEMS_MAX, Transaction};
+use runtime::{Decision, Fault, decide_and_commit};
+
+use crate::Banking;
+use crate::domain::{Ending, Operation, Status, ending};
+use crate::records::{KnownAccount, account_key, operation_key};
+
+/// Ends operations and keeps the accounts known.
+pub struct Events<S>(pub(crate) Banking<S>);
+
+impl<S: Store> Consumer for Events<S> {
+    const NAME: &'static str = BANKING_EVENTS;
+
+    async fn handle(&self, batch: &[Delivery]) -> Vec<Outcome> {
+        let mut outcomes = vec![Outcome::Done; batch.len()];
+        let mut work = Vec::with_capacity(batch.len());
+        for (index, delivery) in batch.iter().enumerate() {
+            let envelope = &delivery.envelope;
+            match Message::decode(&envelope.kind, envelope.version, &envelope.body) {
+                Ok(message) => work.push((index, message)),
+                Err(error) => outcomes[index] = Outcome::Reject { reason: error.to_string() },
+            }
+        }
+        for part in work.chunks(TRANSACTION_ITEMS_MAX) {
+            if let Err(fault) = self.take(part).await {
+                let outcome = fault.into_outcome();
+                part.iter().for_each(|(index, _)| outcomes[*index] = outcome.clone());
+            }
+        }
+        outcomes
+    }
+}
+
+impl<S: Store> Events<S> {
+    async fn take(&self, part: &[(usize, Message)]) -> Result<(), Fault> {
+        let endings: Vec<Ending> = part.iter().filter_map(|(_, event)| ending(event)).collect();
+        let accounts = newest_accounts(part.iter().map(|(_, event)| event));
+        decide_and_commit(&self.0.store, || self.project(&endings, &accounts)).await?;
+        for account in accounts.into_values() {
+            self.0.learn(account);
+        }
+        endings.iter().for_each(|ending| self.0.operation_waiters.wake(&ending.operation_id));
+        Ok(())
+    }
+
+    async fn project(
+        &self,
+        endings: &[Ending],
+        accounts: &HashMap<AccountId, KnownAccount>,
+    ) -> Result<Decision<()>, Fault> {
+        let store = &self.0.store;
+        let mut transaction = Transaction::new(self.0.sources.fresh_id());
+        let keys: Vec<Key> = endings.iter().map(|ending| operation_key(ending.owner, ending.operation_id)).collect();
+        let mut operations: HashMap<_, Held<Operation>> = HashMap::with_capacity(keys.len());
+        for held in runtime::get_many::<S, Operation>(store, &keys).await?.into_iter().flatten() {
+            operations.insert(held.record.operation_id, held);
+        }
+        for ending in endings {
+            // One that has ended stays as it is; the event was delivered before. It is taken out of the map, so that
+            // the same event twice in one batch is written once.
+            if let Some(Held { mut record, revision }) = operations.remove(&ending.operation_id)
+                && record.status == Status::Pending
+            {
+                record.status = ending.status.clone();
+                transaction.replace(revision, &record)?;
+            }
+        }
+        let keys: Vec<Key> = accounts.keys().map(|account_id| account_key(*account_id)).collect();
+        let stored = runtime::get_many::<S, KnownAccount>(store, &keys).await?;
+        for (account, stored) in accounts.values().zip(stored) {
+            if stored.is_none_or(|stored| stored.revision < account.revision()) {
+                transaction.supersede(account, account.revision())?;
+            }
+        }
+        Ok(if transaction.is_empty() { Decision::Nothing(()) } else { Decision::Commit(transaction, ()) })
+    }
+}
+
+/// The newest state of each account that the events speak of.
+fn newest_accounts<'a>(events: impl Iterator<Item = &'a Message>) -> HashMap<AccountId, KnownAccount> {
+    let mut newest: HashMap<AccountId, KnownAccount> = HashMap::new();
+    for event in events {
+        if let Message::CreateAccount(state) | Message::CloseAccount(state) = event {
+            let is_newer = |known: &KnownAccount| known.0.revision < state.revision;
+            if newest.get(&state.account_id).is_none_or(is_newer) {
+                newest.insert(state.account_id, KnownAccount(AccountState::clone(state)));
+            }
+        }
+    }
+    newest
+}
+
+#[cfg(test)]
+#[path = "consumers_tests.rs"]
+mod tests;

@@ -1,0 +1,75 @@
+//! The ledger: the only judge of money. It hears commands, gives each a verdict that is final, and tells the others.
+//!
+//! Its journal is only ever added to, every entry is balanced by construction, and the entries of an account form a
+//! chain of hashes that ends in the account's head. It has no HTTP interface: nobody asks it anything but by command.
+
+mod audit;
+mod consumers;
+pub mod domain;
+pub mod records;
+
+use contracts::Message;
+use kernel::OperationId;
+use audit::Audit;
+use ports::{Place, Sources, Store};
+use runtime::Fault;
+
+pub use audit::{Books, TrialBalance};
+pub use consumers::Commands;
+use records::{LEDGER, LedgerItem, VerdictRecord, verdict_key};
+
+/// How many items an audit or a rebuild reads at once.
+const PAGE_ITEMS: usize = 1_000;
+
+/// The ledger of one world.
+#[derive(Clone)]
+pub struct Ledger<S> {
+    store: S,
+    sources: Sources,
+}
+
+impl<S: Store> Ledger<S> {
+    pub fn new(store: S, sources: Sources) -> Self {
+        Self { store, sources }
+    }
+
+    /// The consumer of commands.
+    pub fn commands(&self) -> Commands<S> {
+        Commands { store: self.store.clone(), sources: self.sources.clone() }
+    }
+
+    /// What became of an operation, if it came to the ledger.
+    pub async fn verdict(&self, operation_id: OperationId) -> Result<Option<VerdictRecord>, Fault> {
+        Ok(runtime::get(&self.store, verdict_key(operation_id)).await?.map(|held| held.record))
+    }
+
+    /// One page of the events there ever were, made again from the journal, for the rebuilding of projections; and
+    /// where the next page begins.
+    pub async fn events(&self, after: Option<&Place>) -> Result<(Vec<Message>, Option<Place>), Fault> {
+        let page = self.store.scan(LEDGER, after, PAGE_ITEMS).await?;
+        let mut events = Vec::new();
+        for item in &page.items {
+            if let LedgerItem::Verdict(record) = LedgerItem::read(item)? {
+                events.push(domain::event(&record.verdict));
+            }
+        }
+        Ok((events, page.next))
+    }
+
+    /// Goes through the whole journal and checks it against the heads. `progress` hears how many items were read.
+    pub async fn audit(&self, mut progress: impl FnMut(u64) + Send) -> Result<Books, Fault> {
+        let mut audit = Audit::default();
+        let mut after = None;
+        loop {
+            let page = self.store.scan(LEDGER, after.as_ref(), PAGE_ITEMS).await?;
+            for item in &page.items {
+                audit.take(LedgerItem::read(item)?);
+            }
+            progress(page.items.len() as u64);
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(audit.finish()),
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Events in: every projection is an upsert guarded by "newer than what is stored", so order does not matter.
+//!
+//! A batch is written without reading first: each event carries the state it led to. Only where something was there
+//! already, because a message came twice or late, is the store asked what to leave out.
+
+use std::collections::HashMap;
+
+use contracts::Message;
+use contracts::topology::consumers::QUERY_EVENTS;
+use kernel::AccountId;
+use ports::{Consumer, Delivery, Outcome, Record, Revision, Store, Transaction};
+use runtime::{Decision, Fault, decide_and_commit, parts};
+
+use crate::Query;
+use crate::domain::{Balance, Changes, changes};
+use crate::records::{KnownAccount, TransactionRecord};
+
+/// Keeps the projections.
+pub struct Events<S>(pub(crate) Query<S>);
+
+impl<S: Store> Consumer for Events<S> {
+    const NAME: &'static str = QUERY_EVENTS;
+
+    async fn handle(&self, batch: &[Delivery]) -> Vec<Outcome> {
+        let mut outcomes = vec![Outcome::Done; batch.len()];
+        let mut work = Vec::with_capacity(batch.len());
+        for (index, delivery) in batch.iter().enumerate() {
+            let envelope = &delivery.envelope;
+            match Message::decode(&envelope.kind, envelope.version, &envelope.body) {
+                Ok(message) => work.push((index, changes(&message))),
+                Err(error) => outcomes[index] = Outcome::Reject { reason: error.to_string() },
+            }
+        }
+        for part in parts(&work, |(_, changes)| changes.transactions.len(), |(_, changes)| changes.accounts()) {
+            if let Err(fault) = self.0.project(part.iter().map(|(_, changes)| changes)).await {
+                let outcome = fault.into_outcome();
+                part.iter().for_each(|(index, _)| outcomes[*index] = outcome.clone());
+            }
+        }
+        outcomes
+    }
+}
+
+/// What a part of a batch writes: every row, and the newest balance and state of each account.
+struct Projected {
+    transactions: Vec<TransactionRecord>,
+    balances: HashMap<AccountId, Balance>,
+    accounts: HashMap<AccountId, KnownAccount>,
+}
+
+impl<S: Store> Query<S> {
+    /// Writes what some events change. Together they must fit one transaction.
+    pub(crate) async fn project(&self, changes: impl Iterator<Item = &Changes>) -> Result<(), Fault> {
+        let projected = self.fold(changes);
+        let mut tries = 0;
+        decide_and_commit(&self.store, || {
+            tries += 1;
+            self.write(&projected, tries > 1)
+        })
+        .await?;
+        projected.balances.into_values().for_each(|balance| self.learn_balance(balance));
+        projected.accounts.into_values().for_each(|account| self.learn_account(account));
+        Ok(())
+    }
+
+    fn fold<'a>(&self, changes: impl Iterator<Item = &'a Changes>) -> Projected {
+        let projected_at = self.sources.now();
+        let mut projected =
+            Projected { transactions: Vec::new(), balances: HashMap::new(), accounts: HashMap::new() };
+        for Changes { transactions, balances, account } in changes {
+            for transaction in transactions {
+                let record = TransactionRecord { transaction: transaction.clone(), projected_at };
+                // The same message may come twice in one batch.
+                if !projected.transactions.iter().any(|known| known.transaction == record.transaction) {
+                    projected.transactions.push(record);
+                }
+            }
+            for balance in balances {
+                let newest = projected.balances.entry(balance.account_id).or_insert(*balance);
+                if newest.version < balance.version {
+                    *newest = *balance;
+                }
+            }
+            if let Some(state) = account {
+                let known = KnownAccount(state.clone());
+                let newest = projected.accounts.entry(state.account_id).or_insert_with(|| known.clone());
+                if newest.revision() < known.revision() {
+                    *newest = known;
+                }
+            }
+        }
+        projected
+    }
+
+    async fn write(&self, projected: &Projected, look_first: bool) -> Result<Decision<()>, Fault> {
+        let mut writer = Writer { query: self, look_first, transaction: Transaction::new(self.sources.fresh_id()) };
+        for transaction in &projected.transactions {
+            writer.supersede(transaction, Revision::FIRST).await?;
+        }
+        for balance in projected.balances.values() {
+            writer.supersede(balance, Revision(balance.version)).await?;
+        }
+        for account in projected.accounts.values() {
+            writer.supersede(account, account.revision()).await?;
+        }
+        let transaction = writer.transaction;
+        Ok(if transaction.is_empty() { Decision::Nothing(()) } else { Decision::Commit(transaction, ()) })
+    }
+}
+
+struct Writer<'a, S> {
+    query: &'a Query<S>,
+    look_first: bool,
+    transaction: Transaction,
+}
+
+impl<S: Store> Writer<'_, S> {
+    async fn supersede<R: Record>(&mut self, newer: &R, revision: Revision) -> Result<(), Fault> {
+        if self.look_first {
+            let stored = self.query.store.get(&[newer.key()]).await?.pop().flatten();
+            if stored.is_some_and(|stored| stored.revision >= revision) {
+                return Ok(());
+            }
+        }
+        Ok(self.transaction.supersede(newer, revision)?)
+    }
+}
+
+#[cfg(test)]
+#[path = "consumers_tests.rs"]
+mod tests;

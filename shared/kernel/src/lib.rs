@@ -1,0 +1,15 @@
+//! The words every part of the bank shares: money, currencies, identifiers and time.
+//!
+//! Everything here is a value: parsed once at the edge, then passed on without doubt. There is no float,
+//! no clock and no randomness; time and identifiers are always somebody's argument.
+#![warn(missing_docs)]
+
+mod currency;
+mod id;
+mod money;
+mod timestamp;
+
+pub use currency::{Currency, UnknownCurrency};
+pub use id::{AccountId, CorrelationId, InvalidId, MessageId, NotificationId, OperationId, SessionId, UserId};
+pub use money::{AMOUNT_MINOR_MAX, Decimal, InvalidAmount, Money};
+pub use timestamp::{InvalidTimestamp, Timestamp};

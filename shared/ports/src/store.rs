@@ -1,0 +1,202 @@
+//! The store port: items under a partition and a sort key, each with a revision.
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use kernel::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::Transaction;
+
+/// A table of one service. The name is the same in every world.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Table(pub &'static str);
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// Where one item lives. Items of one partition are kept together, ordered by the bytes of `sort`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Key {
+    /// The table.
+    pub table: Table,
+    /// What spreads items over machines; never empty.
+    pub partition: String,
+    /// What orders items in their partition; never empty.
+    pub sort: String,
+}
+
+impl Key {
+    /// The key of an item.
+    pub fn new(table: Table, partition: impl Into<String>, sort: impl Into<String>) -> Self {
+        Self { table, partition: partition.into(), sort: sort.into() }
+    }
+}
+
+/// How often an item was written, or the sequence number of what it shows: it only ever grows.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Revision(pub u64);
+
+impl Revision {
+    /// The revision of an item that was just created.
+    pub const FIRST: Self = Self(1);
+
+    /// The revision after this one.
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// An item as stored: a JSON object, read by a [`Record`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Item {
+    /// Where it lives.
+    pub key: Key,
+    /// What its next writer must still find.
+    pub revision: Revision,
+    /// When the store may delete it. It may do so late, so a reader compares the time herself.
+    pub expires_at: Option<Timestamp>,
+    /// A JSON object.
+    pub body: String,
+}
+
+/// The layout of one kind of item: its type, and the key it lives under.
+pub trait Record: Serialize + DeserializeOwned + Send + Sync {
+    /// Where this record lives; it must not change while the record exists.
+    fn key(&self) -> Key;
+
+    /// When the store may delete the record.
+    fn expires_at(&self) -> Option<Timestamp> {
+        None
+    }
+}
+
+/// A record as read, with the revision that its writer must still find.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Held<R> {
+    /// What was read.
+    pub record: R,
+    /// The revision it had.
+    pub revision: Revision,
+}
+
+impl<R: Record> Held<R> {
+    /// Reads a stored item as a record; an error says that the store holds what this version cannot read.
+    pub fn from_item(item: &Item) -> Result<Self, Unavailable> {
+        let record = serde_json::from_str(&item.body).map_err(|error| {
+            Unavailable(format!("{:?} {}/{} is unreadable: {error}", item.key.table, item.key.partition, item.key.sort))
+        })?;
+        Ok(Self { record, revision: item.revision })
+    }
+}
+
+/// Which way a range is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// Smallest sort key first.
+    Ascending,
+    /// Largest sort key first.
+    Descending,
+}
+
+/// A part of one partition: `first ≤ sort ≤ last`, read in pages.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Range {
+    /// The table.
+    pub table: Table,
+    /// The partition.
+    pub partition: String,
+    /// The smallest sort key wanted.
+    pub first: String,
+    /// The largest sort key wanted.
+    pub last: String,
+    /// Which way to read.
+    pub order: Order,
+    /// Continue behind this sort key: the `next` of the page before.
+    pub after: Option<String>,
+    /// The most items of one page, at least 1.
+    pub limit: usize,
+}
+
+impl Range {
+    /// All items of a partition whose sort key begins with `prefix`.
+    pub fn prefix(table: Table, partition: impl Into<String>, prefix: &str, order: Order, limit: usize) -> Self {
+        Self {
+            table,
+            partition: partition.into(),
+            first: prefix.to_owned(),
+            // The largest character there is, so that every continuation of the prefix is below it.
+            last: format!("{prefix}{}", char::MAX),
+            order,
+            after: None,
+            limit,
+        }
+    }
+}
+
+/// One page of an answer. `N` says where the next one begins; a page without it is the last.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Page<N> {
+    /// The items, in order.
+    pub items: Vec<Item>,
+    /// Where to continue, as long as there may be more.
+    pub next: Option<N>,
+}
+
+/// Where a query continues: the sort key of the last item of the page.
+pub type Cursor = String;
+
+/// Where a scan continues: the partition and sort key of the last item of the page.
+pub type Place = (String, String);
+
+/// The store cannot answer now; the text is for the log.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the store is unavailable: {0}")]
+pub struct Unavailable(pub String);
+
+/// Why a transaction was not, or was perhaps, committed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommitError {
+    /// An expectation did not hold and nothing was written: reload and decide again.
+    #[error("{key:?} is not as expected")]
+    Conflict {
+        /// The first item that was not as expected.
+        key: Key,
+    },
+    /// Not written; try again later.
+    #[error("the store is busy")]
+    Busy {
+        /// How long to wait before trying again.
+        retry_after: Duration,
+    },
+    /// Perhaps written: retry this same transaction, never a new one.
+    #[error("it is unknown whether the store committed: {0}")]
+    Unknown(String),
+}
+
+/// A transactional store of items. Clones share one store.
+pub trait Store: Clone + Send + Sync + 'static {
+    /// The items under these keys, in their order; `None` where there is none. At most
+    /// [`TRANSACTION_ITEMS_MAX`](crate::TRANSACTION_ITEMS_MAX) keys need be fetched at once, more are fetched in parts.
+    fn get(&self, keys: &[Key]) -> impl Future<Output = Result<Vec<Option<Item>>, Unavailable>> + Send;
+
+    /// One page of a range of one partition.
+    fn query(&self, range: &Range) -> impl Future<Output = Result<Page<Cursor>, Unavailable>> + Send;
+
+    /// One page of a whole table, partition by partition, for audits and rebuilds. The order of the partitions
+    /// is the store's own, and writes made meanwhile may or may not be seen.
+    fn scan(
+        &self,
+        table: Table,
+        after: Option<&Place>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Page<Place>, Unavailable>> + Send;
+
+    /// Commits all of the transaction or nothing. It is durable, messages included, when this returns `Ok`.
+    fn commit(&self, transaction: &Transaction) -> impl Future<Output = Result<(), CommitError>> + Send;
+}

@@ -1,0 +1,25 @@
+//! What every service does in the same way: load, decide, commit, and try again where another was first; answer a
+//! repeated request as the first time; take messages by a delivery policy; wait for what is under way.
+//!
+//! Nothing here knows a service or a world: only the ports.
+#![warn(missing_docs)]
+
+mod cache;
+mod commit;
+mod deliver;
+mod fault;
+mod once;
+mod parts;
+mod read;
+mod trace;
+mod waiters;
+
+pub use cache::RecordCache;
+pub use commit::{Committed, Decision, commit, decide_and_commit};
+pub use deliver::{Policy, consume, deliver};
+pub use fault::{Fault, Refusal};
+pub use once::{Answered, Flight, InFlight, Once, OnceRefused, Ticket};
+pub use parts::parts;
+pub use read::{get, get_many, query, scan_all};
+pub use trace::{Caller, Trace, envelope};
+pub use waiters::{Waiters, patience_for};

@@ -1,0 +1,247 @@
+//! The edge: what every request passes on its way in, and every answer on its way out.
+//!
+//! It is one layer that does its steps in order, rather than a stack of layers, because every request pays for it.
+//! On the way in: trace, room, size, rate of the address. On the way out: a problem for whatever failed, entity
+//! tag, headers, measures, one line of log. Outside of it there is CORS only, where it is open at all.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, RETRY_AFTER,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use kernel::CorrelationId;
+use ports::Sources;
+use runtime::{Fault, Trace};
+use tokio::sync::Semaphore;
+use tower_http::cors::CorsLayer;
+use tracing::Instrument;
+
+use crate::headers::CORRELATION_ID;
+use crate::limits::Limits;
+use crate::measures::{Measures, NO_ROUTE};
+use crate::passage::{PASSAGE, Passage};
+use crate::settings::REQUEST_MAX;
+use crate::{HttpSettings, Problem, address, body, entity_tag, headers, problem};
+
+struct Edge {
+    settings: HttpSettings,
+    sources: Sources,
+    room: Semaphore,
+    limits: Arc<Limits>,
+    measures: Measures,
+    transport_security: Option<HeaderValue>,
+}
+
+/// Puts the edge around all routes that the router has now, and around the answer that there is no such route.
+///
+/// The world's authentication belongs inside, before this; the address of the peer (`ConnectInfo<SocketAddr>`) comes
+/// from outside, where there is one.
+pub fn finish(router: Router, settings: HttpSettings, sources: Sources) -> Router {
+    let cors = cors(&settings.cors_origins);
+    let edge = Edge {
+        sources,
+        room: Semaphore::new(settings.in_flight_max.min(Semaphore::MAX_PERMITS)),
+        limits: Arc::new(Limits::new(settings.rate_limits)),
+        measures: Measures::default(),
+        transport_security: settings.strict_transport_security.and_then(headers::strict_transport_security),
+        settings,
+    };
+    let router = router.layer(from_fn_with_state(Arc::new(edge), pass));
+    match cors {
+        Some(cors) => router.layer(cors),
+        None => router,
+    }
+}
+
+/// Lets scripts of these origins call the bank and read what it answers.
+fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
+    if origins.is_empty() {
+        return None;
+    }
+    let asked = ["idempotency-key", "prefer", "traceparent", "x-correlation-id"].map(HeaderName::from_static);
+    let told = [
+        "idempotency-replayed",
+        "preference-applied",
+        "ratelimit-limit",
+        "ratelimit-remaining",
+        "ratelimit-reset",
+        "x-correlation-id",
+    ];
+    Some(
+        CorsLayer::new()
+            .allow_origin(origins.to_vec())
+            .allow_methods([
+                Method::GET,
+                Method::HEAD,
+                Method::POST,
+                Method::PUT,
+                Method::PATCH,
+                Method::DELETE,
+            ])
+            .allow_headers(
+                [AUTHORIZATION, CONTENT_TYPE, IF_NONE_MATCH].into_iter().chain(asked).collect::<Vec<_>>(),
+            )
+            .expose_headers(
+                told.map(HeaderName::from_static)
+                    .into_iter()
+                    .chain([ETAG, LOCATION, RETRY_AFTER])
+                    .collect::<Vec<_>>(),
+            )
+            .max_age(Duration::from_secs(60 * 60)),
+    )
+}
+
+async fn pass(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let passage = Arc::new(edge.passage(request.headers()));
+    let correlation_id = passage.trace.correlation_id.as_str();
+    let span = tracing::info_span!("request", correlation_id);
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
+    let answer = edge.answer(route, &passage, request, next);
+    let mut response = PASSAGE.scope(Arc::clone(&passage), answer).instrument(span).await;
+
+    let status = response.status();
+    let headers = response.headers_mut();
+    headers::secure(headers, edge.transport_security.as_ref());
+    if let Ok(correlation_id) = HeaderValue::from_str(correlation_id) {
+        headers.insert(CORRELATION_ID, correlation_id);
+    }
+    if let Some(allowance) = passage.allowance.get() {
+        allowance.write(headers);
+    }
+    let took = started.elapsed();
+    edge.measures.count(route, &method, status, took);
+    tracing::info!(
+        method = method.as_str(),
+        route,
+        status = status.as_u16(),
+        duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        correlation_id,
+        user_id = passage.user_id.get().map(tracing::field::display),
+        "answered"
+    );
+    response
+}
+
+impl Edge {
+    fn passage(&self, headers: &HeaderMap) -> Passage {
+        Passage {
+            trace: trace(headers, &self.sources),
+            limits: Arc::clone(&self.limits),
+            user_id: Default::default(),
+            allowance: Default::default(),
+        }
+    }
+
+    /// Has the request answered by its handler, or by a problem.
+    async fn answer(&self, route: &str, passage: &Passage, request: Request, next: Next) -> Response {
+        let known_tags = matches!(*request.method(), Method::GET | Method::HEAD)
+            .then(|| entity_tag::known_tags(request.headers()));
+        let answer = async {
+            let _room = self.room.try_acquire().map_err(|_| problem::busy(Duration::from_secs(1)))?;
+            self.admit(route, passage, &request)?;
+            let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+            let answer = tokio::time::timeout(REQUEST_MAX, answer).await.map_err(|_| timed_out())?;
+            let response = explained(answer.map_err(|panic| fault_of(panic.as_ref()))?);
+            match known_tags {
+                Some(known) => entity_tag::tag(response, &known).await,
+                None => Ok(response),
+            }
+        };
+        answer.await.unwrap_or_else(Problem::into_response)
+    }
+
+    /// Refuses what need not be looked at any further.
+    fn admit(&self, route: &str, passage: &Passage, request: &Request) -> Result<(), Problem> {
+        if body::is_declared_too_large(request.headers()) {
+            return Err(body::too_large());
+        }
+        // Whoever guesses passwords is not signed in: there an address is all that can be counted.
+        let is_before_sign_in = request.method() == Method::POST && route.starts_with("/auth/");
+        match address::client_address(request, &self.settings.trusted_proxies) {
+            Some(client) if is_before_sign_in => {
+                passage.note(self.limits.check_address(address::subscriber(client)))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The correlation id and the trace that the sender began, or else ones that begin here.
+fn trace(headers: &HeaderMap, sources: &Sources) -> Trace {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let mut trace = Trace::begin(sources);
+    if let Some(correlation_id) =
+        text(CORRELATION_ID.as_str()).and_then(|id| id.parse::<CorrelationId>().ok())
+    {
+        trace.correlation_id = correlation_id;
+    }
+    if let Some((trace_id, flags)) = text("traceparent").and_then(continued) {
+        // The trace is the sender's, the span within it is ours.
+        let span = trace.traceparent.split('-').nth(2).unwrap_or_default();
+        trace.traceparent = format!("00-{trace_id}-{span}-{flags}");
+    }
+    trace
+}
+
+/// The trace id and the flags of a `traceparent` (W3C Trace Context, section 3.2). Versions to come may have more behind.
+fn continued(traceparent: &str) -> Option<(&str, &str)> {
+    let mut parts = traceparent.split('-');
+    let (version, trace_id, span_id, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let is_hex = |text: &str, length: usize| {
+        text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let is_zero = |text: &str| text.bytes().all(|byte| byte == b'0');
+    let is_whole = is_hex(version, 2) && is_hex(trace_id, 32) && is_hex(span_id, 16) && is_hex(flags, 2);
+    if !is_whole || is_zero(trace_id) || is_zero(span_id) || version == "ff" {
+        return None;
+    }
+    if version == "00" && parts.next().is_some() { None } else { Some((trace_id, flags)) }
+}
+
+/// A refusal that a part of the framework wrote as plain text, or without a word, becomes a problem. Its other headers,
+/// such as `Allow`, stay.
+fn explained(response: Response) -> Response {
+    let status = response.status();
+    let is_refusal = status.is_client_error() || status.is_server_error();
+    let is_bare =
+        !response.headers().contains_key(CONTENT_TYPE) || headers::has_type(response.headers(), "text/plain");
+    if !is_refusal || !is_bare {
+        return response;
+    }
+    let (mut bare, _) = response.into_parts();
+    let mut response = Problem::of_status(status).into_response();
+    bare.headers.remove(CONTENT_LENGTH);
+    for (name, value) in response.headers() {
+        bare.headers.insert(name, value.clone());
+    }
+    *response.headers_mut() = bare.headers;
+    response
+}
+
+fn timed_out() -> Problem {
+    tracing::error!(correlation_id = crate::passage::correlation_id(), "a request took too long");
+    Problem::new(
+        StatusCode::GATEWAY_TIMEOUT,
+        "TIMED_OUT",
+        "It took too long, and may yet be done. Ask again with the same Idempotency-Key.",
+    )
+}
+
+/// A panic is the bank's own mistake. What it says is for the log.
+fn fault_of(panic: &(dyn Any + Send)) -> Fault {
+    let said = panic.downcast_ref::<&str>().copied();
+    let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("something");
+    Fault::Internal(format!("a handler panicked: {said}"))
+}

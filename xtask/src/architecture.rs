@@ -1,0 +1,17 @@
+//! The rules of the architecture, as tables, and what breaks them.
+//!
+//! - Which crate may depend on which ([`dependency_faults`]).
+//! - What a pure domain may not name ([`domain_faults`]).
+//! - Which files every service has ([`service_file_faults`]).
+//! - How long a file may be ([`length_faults`]).
+//!
+//! Each takes what it judges as an argument, so that a test can hand it something broken. A fault is a sentence
+//! that names the place. The text is scanned, not compiled: enough to catch a slip, not somebody who hides one.
+
+mod dependencies;
+mod sources;
+
+pub use dependencies::dependency_faults;
+pub use sources::{
+    DOMAIN_MODULE, SOURCE_LINES_MAX, domain_faults, length_faults, service_file_faults, sources_under,
+};
