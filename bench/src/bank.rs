@@ -59,9 +59,11 @@ impl Bank {
         ];
         let mut command = Command::new(binary);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
-        let spawned = command.spawn();
-        let child =
-            spawned.map_err(|source| BankError::Spawn { path: binary.display().to_string(), source })?;
+        let child = command.spawn().map_err(|source| {
+            // There is nothing in it that anybody would look for.
+            let _ = std::fs::remove_dir_all(&run_dir);
+            BankError::Spawn { path: binary.display().to_string(), source }
+        })?;
         let mut bank = Self { binary: binary.to_owned(), run_dir, child, url: String::new() };
         bank.url = bank.listening().ok_or_else(|| BankError::Silent { log: bank.log() })?;
         Ok(bank)

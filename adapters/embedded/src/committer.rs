@@ -197,6 +197,19 @@ struct Committer {
     tidy_at: Instant,
 }
 
+impl Drop for Committer {
+    /// Nobody may go on trusting a committer that has panicked.
+    fn drop(&mut self) {
+        self.health.send_if_modified(|health| {
+            let was_serving = *health == Health::Serving;
+            if was_serving {
+                *health = Health::Failed("the committer has panicked".to_owned());
+            }
+            was_serving
+        });
+    }
+}
+
 /// Why a group was not written.
 enum GroupError {
     /// Nothing of it is there, and the next one may succeed.

@@ -211,11 +211,11 @@ impl ConsumerState {
         self.under_way.values().filter(|delivery| matches!(delivery.origin, Origin::Retry { .. })).count()
     }
 
-    pub(crate) fn take_retries(&mut self, due: Vec<Deliverable>, receipts: &mut u64) -> Vec<Received> {
-        let mut messages = Vec::with_capacity(due.len());
+    pub(crate) fn take_retries(&mut self, due: Vec<Deliverable>, limit: usize, receipts: &mut u64) -> Vec<Received> {
+        let mut messages = Vec::with_capacity(due.len().min(limit));
         for Deliverable { retry_id, attempt, envelope } in due {
             let origin = Origin::Retry { retry_id };
-            if self.under_way.values().all(|delivery| delivery.origin != origin) {
+            if messages.len() < limit && self.under_way.values().all(|delivery| delivery.origin != origin) {
                 let delivery = UnderWay { origin, envelope: Arc::new(envelope), attempt };
                 messages.push(hand_out(&mut self.under_way, delivery, receipts));
             }

@@ -1,0 +1,276 @@
+//! The embedded world: [`Store`] and [`Queues`] in one SQLite file, in one process.
+//!
+//! ```text
+//!   commit ──┐                        ┌─ checkpointer: moves pages from the write-ahead log into the file
+//!   commit ──┼─▶ queue ─▶ committer ──┤
+//!   settle ──┘   (bounded)  (one      └─▶ log (in memory) ─▶ consumers, each woken for what is new to it
+//!                            thread)
+//!   get, query, scan ─▶ reading connections; they never wait for the committer
+//! ```
+//!
+//! - **Group commit.** One thread takes all transactions that wait, checks each one's expectations in order against
+//!   the state including those before it, writes them together, syncs once, and then answers all.
+//! - **The log is in the same file.** What a transaction emits is a row written with it. Consumers follow it by
+//!   cursors that are durable, and are handed what is new from memory.
+//! - **Bounds.** 4,096 pieces of work and 64 MiB wait at most, then commits are refused as busy; 1,024 make a group;
+//!   an outbox keeps 16 MiB of its newest records in memory; the write-ahead log starts over at about 64 MiB.
+//! - **Safe to kill.** What was answered is durable; what was not settled is delivered again.
+//!
+//! Deliberately absent: a second process that writes (the directory is locked), replication (Litestream works on the
+//! file), migrations (there is one layout so far), and any memory of transaction ids (see `committer`).
+#![warn(missing_docs)]
+
+mod checkpoint;
+mod committer;
+mod consumer;
+mod group;
+mod log;
+mod open;
+mod queues;
+mod reader;
+mod schema;
+mod upkeep;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use kernel::Timestamp;
+use ports::{
+    CommitError, Cursor, Item, Key, Page, Place, Range, Sources, Store, Subscription, Table, Transaction, Unavailable,
+};
+use rusqlite::{Connection, params};
+use tokio::sync::{oneshot, watch};
+
+pub use open::OpenError;
+
+use committer::{Parts, Work, Writer};
+use group::{PrepareError, Prepared};
+use log::{Log, Start};
+use open::Lock;
+use reader::Reader;
+use schema::{Schema, read_back, stored};
+
+/// When to try again what the store can never take, or what came after its end.
+const NEVER_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// How a store is opened.
+pub enum Access {
+    /// As the only process, for reading and writing. Refused while another one has it.
+    Exclusive,
+    /// Beside a running process or without one, for reading the one moment at which it was opened.
+    ReadOnly,
+}
+
+/// What a store is opened with.
+pub struct Options {
+    /// The directory that holds everything. It is made where there is none.
+    pub data_dir: PathBuf,
+    /// The item tables of all services.
+    pub tables: Vec<Table>,
+    /// All consumers; the outboxes are those that they name.
+    pub subscriptions: Vec<Subscription>,
+    /// The time, and the ids of dead letters.
+    pub sources: Sources,
+    /// Alone, or beside another process.
+    pub access: Access,
+}
+
+/// Whether a store does its work.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Health {
+    /// It reads and writes.
+    Serving,
+    /// It reads, as it was opened for.
+    ReadOnly,
+    /// It was closed.
+    Closed,
+    /// It could not be made sure that something is durable. It acknowledges nothing more; the process should end.
+    Failed(String),
+}
+
+/// The store and the queues of one process. Clones share them; the last one to go closes them.
+#[derive(Clone)]
+pub struct EmbeddedStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    schema: Arc<Schema>,
+    subscriptions: Vec<Subscription>,
+    sources: Sources,
+    health: watch::Sender<Health>,
+    log: Arc<Log>,
+    reader: Arc<Reader>,
+    /// None where the store was opened for reading. Its threads end before the lock behind it is given up.
+    writer: Option<Writer>,
+    lock: Mutex<Option<Lock>>,
+}
+
+impl EmbeddedStore {
+    /// Opens the store, and makes it where there is none.
+    pub fn open(options: Options) -> Result<Self, OpenError> {
+        match options.access {
+            Access::Exclusive => Self::open_exclusive(options),
+            Access::ReadOnly => Self::open_read_only(options),
+        }
+    }
+
+    fn open_exclusive(options: Options) -> Result<Self, OpenError> {
+        let Options { data_dir, tables, subscriptions, sources, .. } = options;
+        let lock = Lock::take(&data_dir)?;
+        let schema = Arc::new(Schema::new(&tables, &subscriptions));
+        let connection = open::writing(&data_dir)?;
+        let checkpoints = open::checkpointing(&data_dir)?;
+        let of = |error| OpenError::of(&data_dir, &error);
+        schema.create(&connection).map_err(of)?;
+        let log = Arc::new(load_log(&connection, &schema, &subscriptions).map_err(of)?);
+
+        let health = watch::Sender::new(Health::Serving);
+        let parts = Parts {
+            connection,
+            checkpoints,
+            schema: Arc::clone(&schema),
+            log: Arc::clone(&log),
+            sources: sources.clone(),
+            health: health.clone(),
+        };
+        let writer = Writer::start(parts).map_err(|error| match error {
+            committer::StartError::Sqlite(error) => of(error),
+            committer::StartError::Thread(error) => OpenError::not_writable(&data_dir, &error),
+        })?;
+        let reader = Arc::new(Reader::newest(data_dir, Arc::clone(&schema)));
+        let (writer, lock) = (Some(writer), Mutex::new(Some(lock)));
+        let inner = Inner { schema, subscriptions, sources, health, log, reader, writer, lock };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    fn open_read_only(options: Options) -> Result<Self, OpenError> {
+        let Options { data_dir, tables, subscriptions, sources, .. } = options;
+        let schema = Arc::new(Schema::new(&tables, &subscriptions));
+        let reader = Arc::new(Reader::snapshot(open::snapshot(&data_dir)?, Arc::clone(&schema)));
+        let log = Arc::new(Log::new(&BTreeMap::new(), Vec::new()));
+        let health = watch::Sender::new(Health::ReadOnly);
+        let (writer, lock) = (None, Mutex::new(None));
+        let inner = Inner { schema, subscriptions, sources, health, log, reader, writer, lock };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Answers all work that is waiting, saves the cursors, empties the write-ahead log into the file, and gives up
+    /// the lock. What comes later is refused.
+    pub async fn close(&self) {
+        let inner = Arc::clone(&self.inner);
+        let closing = tokio::task::spawn_blocking(move || {
+            inner.reader.close();
+            if let Some(writer) = &inner.writer {
+                writer.stop();
+            }
+            if let Some(lock) = locked(&inner.lock).take() {
+                lock.release();
+            }
+        });
+        if closing.await.is_err() {
+            tracing::error!("the store was not closed in order; the next start recovers it");
+        }
+    }
+
+    /// Whether the store does its work.
+    pub fn health(&self) -> Health {
+        self.inner.health.borrow().clone()
+    }
+
+    /// Waits until the store fails for good, and says why. It never returns from a store that is closed in order.
+    pub async fn failed(&self) -> String {
+        let mut health = self.inner.health.subscribe();
+        loop {
+            if let Health::Failed(error) = &*health.borrow_and_update() {
+                return error.clone();
+            }
+            if health.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    /// Tells other processes that find the directory in use what is served here, such as an address.
+    pub fn announce(&self, text: &str) -> io::Result<()> {
+        locked(&self.inner.lock).as_mut().map_or(Ok(()), |lock| lock.announce(text))
+    }
+
+    /// What the process that has this directory open has announced, if there is one and it has.
+    pub fn announced(data_dir: &Path) -> Option<String> {
+        open::announced(data_dir)
+    }
+}
+
+impl Store for EmbeddedStore {
+    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, Unavailable> {
+        Ok(self.inner.reader.get(keys).await?)
+    }
+
+    async fn query(&self, range: &Range) -> Result<Page<Cursor>, Unavailable> {
+        Ok(self.inner.reader.query(range).await?)
+    }
+
+    async fn scan(&self, table: Table, after: Option<&Place>, limit: usize) -> Result<Page<Place>, Unavailable> {
+        Ok(self.inner.reader.scan(table, after, limit).await?)
+    }
+
+    async fn commit(&self, transaction: &Transaction) -> Result<(), CommitError> {
+        let refused = || CommitError::Busy { retry_after: NEVER_RETRY_AFTER };
+        let writer = self.writer().map_err(|_| refused())?;
+        if transaction.is_empty() {
+            return Ok(());
+        }
+        let prepared = Prepared::new(transaction, &self.inner.schema).map_err(|error: PrepareError| {
+            tracing::error!(%error, "a transaction can never be committed");
+            refused()
+        })?;
+        let (answer, answered) = oneshot::channel();
+        writer.submit(Work::Commit { prepared, answer })?;
+        answered.await.unwrap_or_else(|_| Err(CommitError::Unknown("the store has stopped".to_owned())))
+    }
+}
+
+/// Finds where every consumer stands.
+fn load_log(connection: &Connection, schema: &Schema, subscriptions: &[Subscription]) -> rusqlite::Result<Log> {
+    let cursors = reader::cursors(connection)?;
+    for (consumer, outbox) in cursors.keys() {
+        let is_subscribed = |s: &Subscription| s.consumer == consumer && s.outboxes.iter().any(|o| o.0 == outbox);
+        if !subscriptions.iter().any(is_subscribed) {
+            tracing::warn!(consumer, outbox, "a saved cursor belongs to no subscription and is ignored");
+        }
+    }
+    let mut last = BTreeMap::new();
+    for (outbox, statements) in &schema.outboxes {
+        let sequence: i64 = connection.query_row(&statements.last, [outbox.0], |row| row.get(0))?;
+        last.insert(*outbox, read_back(sequence));
+    }
+    let start = |subscription: &Subscription| {
+        let mut start =
+            Start { subscription: subscription.clone(), cursors: BTreeMap::new(), waiting: 0, next_due: None };
+        let kinds = serde_json::to_string(&subscription.kinds)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+        for outbox in &subscription.outboxes {
+            let Some(statements) = schema.outboxes.get(outbox) else { continue };
+            let name = (subscription.consumer.to_owned(), outbox.0.to_owned());
+            let cursor = cursors.get(&name).copied().unwrap_or(0);
+            start.cursors.insert(*outbox, cursor);
+            let waiting: i64 =
+                connection.query_row(&statements.waiting, params![stored(cursor) + 1, 0, kinds], |row| row.get(0))?;
+            start.waiting += read_back(waiting);
+        }
+        let sql = "SELECT min(due_at) FROM queue_retries WHERE consumer = ?1";
+        let due: Option<i64> = connection.query_row(sql, [subscription.consumer], |row| row.get(0))?;
+        start.next_due = due.map(Timestamp::from_millis);
+        Ok(start)
+    };
+    Ok(Log::new(&last, subscriptions.iter().map(start).collect::<rusqlite::Result<_>>()?))
+}
+
+/// Nothing is left half done where a thread panics with one of these locks, so the lock is as good as before.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

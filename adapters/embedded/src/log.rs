@@ -172,12 +172,12 @@ impl Log {
         self.with(consumer, begin).unwrap_or(0)
     }
 
-    /// Hands out retries that were read from the store, unless they are under way already.
-    pub(crate) fn take_retries(&self, consumer: &str, due: Vec<Deliverable>) -> Vec<Received> {
+    /// Hands out at most `limit` retries that were read from the store, unless they are under way already.
+    pub(crate) fn take_retries(&self, consumer: &str, due: Vec<Deliverable>, limit: usize) -> Vec<Received> {
         let mut state = locked(&self.state);
         let State { consumers, receipts, .. } = &mut *state;
         let consumer = consumers.iter_mut().find(|state| state.name == consumer);
-        consumer.map_or_else(Vec::new, |consumer| consumer.take_retries(due, receipts))
+        consumer.map_or_else(Vec::new, |consumer| consumer.take_retries(due, limit, receipts))
     }
 
     /// A message of this consumer is due again at this time.

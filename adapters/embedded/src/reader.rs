@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use kernel::Timestamp;
 use ports::{Cursor, DeadLetter, Item, Key, Order, Page, Place, Range, Revision, Table, Unavailable};
@@ -99,7 +99,9 @@ impl Reader {
                 let connection = locked(idle).as_mut().ok_or(ReadError::Closed)?.pop();
                 let connection = connection.map_or_else(|| open::reading(data_dir), Ok)?;
                 let result = f(&connection);
-                if let Some(idle) = idle.lock().unwrap_or_else(PoisonError::into_inner).as_mut()
+                // One that is left inside a transaction would go on reading the past.
+                if connection.is_autocommit()
+                    && let Some(idle) = locked(idle).as_mut()
                     && idle.len() < IDLE_MAX
                 {
                     idle.push(connection);

@@ -1,1 +1,61 @@
-fn main() {}
+//! `bank`: the whole bank in one process, and its command line.
+
+mod audit;
+mod cli;
+mod demo;
+mod failure;
+mod ops;
+mod progress;
+mod rebuild;
+mod routes;
+mod serve;
+mod server;
+mod smtp;
+mod sources;
+mod world;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::failure::Failure;
+
+/// Many small allocations from many threads are what this process does all day.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("bank: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command.unwrap_or(Command::Serve(Box::new(cli.serve))) {
+        Command::Serve(options) => serve::serve(&options).await,
+        Command::Audit(options) => audit::audit(&options).await,
+        Command::Rebuild(options) => rebuild::rebuild(&options).await,
+        Command::Openapi => openapi().await,
+        _ => Ok(()),
+    }
+}
+
+/// The document comes from the routers, and these need a bank: one in a fresh directory that nobody serves from.
+async fn openapi() -> Result<(), Failure> {
+    let sources = sources::sources();
+    let data_dir = std::env::temp_dir().join(format!("bank-openapi-{}", sources.fresh_id()));
+    let store = world::open_store(&data_dir, embedded::Access::Exclusive, &sources)?;
+    let keys = identity::Keys::ephemeral().map_err(Failure::from_error)?;
+    let world = world::World::new(store.clone(), sources, keys, "openapi", None);
+    let printed = routes::print_openapi(&world);
+    store.close().await;
+    std::fs::remove_dir_all(&data_dir).map_err(Failure::because("the scratch directory cannot be removed"))?;
+    printed
+}

@@ -15,11 +15,14 @@ fn the_same_request_gets_the_first_answer_and_moves_money_once() {
     let person = Person::sign_up(&Api::from_environment());
     let account_id = person.open_account("current", "EUR");
     let (key, deposit) = (fresh_key(), Operation::Deposit { account_id, minor: 500 });
-    let first = person.ask(&deposit).header("idempotency-key", &key).send().must_be(200).json();
+    let first = person.ask(&deposit).header("idempotency-key", &key).send().must_be(200);
+    assert_eq!(first.header("idempotency-replayed"), None);
+    let first = first.json();
     person.ended(text(&first, "operation_id"));
     for _ in 0..3 {
-        let again = person.ask(&deposit).header("idempotency-key", &key).send().must_be(200).json();
-        assert_eq!(again["operation_id"], first["operation_id"]);
+        let again = person.ask(&deposit).header("idempotency-key", &key).send().must_be(200);
+        assert_eq!(again.header("idempotency-replayed"), Some("true"));
+        assert_eq!(again.json()["operation_id"], first["operation_id"]);
     }
     let last = person.complete(&deposit);
     assert_eq!(text(&last, "balance_after"), "10.00");

@@ -3,6 +3,7 @@
 //! An operation and its command to the ledger are written in one transaction; the verdict comes back as an event.
 //! Banking never knows a balance: whether there is enough is the ledger's to say.
 
+mod audit;
 mod consumers;
 pub mod domain;
 mod http;

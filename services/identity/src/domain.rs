@@ -162,26 +162,32 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// The business says no.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// The business says no, in words for the person who asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
+    /// The address is none.
+    #[error("The email address is not one.")]
+    InvalidEmail(InvalidEmail),
+    /// The password is too weak: why, in sentences none of which contains it.
+    #[error("The password is too easy to guess.")]
+    WeakPassword(Vec<String>),
     /// Somebody signed up with this address before.
-    #[error("somebody signed up with this email address before")]
+    #[error("Somebody signed up with this email address before.")]
     EmailTaken,
     /// The address or the password is wrong; it is not said which.
-    #[error("the email address or the password is wrong")]
+    #[error("The email address or the password is wrong.")]
     WrongCredentials,
     /// The password is right, but the address was never confirmed.
-    #[error("the email address has not been confirmed yet; a code was sent to it")]
+    #[error("The email address is not confirmed yet. Confirm it with the code that was sent to it.")]
     NotConfirmed,
     /// There is no such code for this address, or no longer.
-    #[error("the code is wrong or no longer valid")]
+    #[error("The code is wrong or no longer good. Ask for another.")]
     InvalidCode,
     /// The token is unknown, expired, used before, or of a session that has ended.
-    #[error("the refresh token is not valid; sign in again")]
+    #[error("The refresh token is not good any more. Sign in again.")]
     InvalidRefreshToken,
     /// Too many tries failed for this address.
-    #[error("too many tries failed for this email address; try again later")]
+    #[error("Too many tries failed for this email address. Try again later.")]
     TooManyAttempts {
         /// How long the lock lasts.
         retry_after: Duration,
@@ -218,7 +224,15 @@ impl User {
             Confirmation::ByCode => None,
             Confirmation::AtOnce => Some(now),
         };
-        Self { user_id, email, password_hash, confirmed_at, groups: Vec::new(), generation: 0, created_at: now }
+        Self {
+            user_id,
+            email,
+            password_hash,
+            confirmed_at,
+            groups: Vec::new(),
+            generation: 0,
+            created_at: now,
+        }
     }
 
     /// She has shown that the address is hers.
@@ -447,10 +461,12 @@ pub fn sign_in<'a>(
     may_try(attempts, now)?;
     match (user, password) {
         // The password may have been changed while it was compared.
-        (Some(user), PasswordCheck::Matches(hash)) if user.password_hash == *hash => match user.confirmed_at {
-            Some(_) => Ok(user),
-            None => Err(Rejection::NotConfirmed),
-        },
+        (Some(user), PasswordCheck::Matches(hash)) if user.password_hash == *hash => {
+            match user.confirmed_at {
+                Some(_) => Ok(user),
+                None => Err(Rejection::NotConfirmed),
+            }
+        }
         _ => Err(Rejection::WrongCredentials),
     }
 }

@@ -40,10 +40,29 @@ fn what_is_no_address_is_refused() {
     let long = format!("ada@{}.org", "x.".repeat(130));
     let long_label = format!("ada@{}.org", "x".repeat(64));
     for given in [
-        "", "@", "ada", "ada@", "@example.org", "ada@@example.org", "ada@b@example.org", "a da@example.org",
-        "ada@example..org", "ada@-example.org", "ada@example-.org", ".ada@example.org", "a..b@example.org",
-        "ada@example.org\nBcc: eve@example.org", "\"ada\"@example.org", "<ada@example.org>", "ada@ex_ample.org",
-        "ädä@example.org", "ada@exämple.org", "ada@example.org.", &long_local, &long, &long_label,
+        "",
+        "@",
+        "ada",
+        "ada@",
+        "@example.org",
+        "ada@@example.org",
+        "ada@b@example.org",
+        "a da@example.org",
+        "ada@example..org",
+        "ada@-example.org",
+        "ada@example-.org",
+        ".ada@example.org",
+        "a..b@example.org",
+        "ada@example.org\nBcc: eve@example.org",
+        "\"ada\"@example.org",
+        "<ada@example.org>",
+        "ada@ex_ample.org",
+        "ädä@example.org",
+        "ada@exämple.org",
+        "ada@example.org.",
+        &long_local,
+        &long,
+        &long_label,
     ] {
         assert_eq!(given.parse::<Email>(), Err(InvalidEmail), "{given}");
     }
@@ -88,10 +107,34 @@ fn sign_in_is_judged() {
         ("right", Some(&confirmed), PasswordCheck::Matches(&right), None, Ok(&confirmed)),
         ("wrong", Some(&confirmed), PasswordCheck::Differs, None, Err(Rejection::WrongCredentials)),
         ("unknown address", None, PasswordCheck::Differs, None, Err(Rejection::WrongCredentials)),
-        ("changed meanwhile", Some(&confirmed), PasswordCheck::Matches(&stale), None, Err(Rejection::WrongCredentials)),
-        ("not confirmed", Some(&unconfirmed), PasswordCheck::Matches(&right), None, Err(Rejection::NotConfirmed)),
-        ("not confirmed, wrong", Some(&unconfirmed), PasswordCheck::Differs, None, Err(Rejection::WrongCredentials)),
-        ("locked, right", Some(&confirmed), PasswordCheck::Matches(&right), Some(&locked), Err(too_many)),
+        (
+            "changed meanwhile",
+            Some(&confirmed),
+            PasswordCheck::Matches(&stale),
+            None,
+            Err(Rejection::WrongCredentials),
+        ),
+        (
+            "not confirmed",
+            Some(&unconfirmed),
+            PasswordCheck::Matches(&right),
+            None,
+            Err(Rejection::NotConfirmed),
+        ),
+        (
+            "not confirmed, wrong",
+            Some(&unconfirmed),
+            PasswordCheck::Differs,
+            None,
+            Err(Rejection::WrongCredentials),
+        ),
+        (
+            "locked, right",
+            Some(&confirmed),
+            PasswordCheck::Matches(&right),
+            Some(&locked),
+            Err(too_many.clone()),
+        ),
         ("locked, unknown", None, PasswordCheck::Differs, Some(&locked), Err(too_many)),
     ];
     for (given, user, password, attempts, then) in table {
@@ -110,7 +153,11 @@ fn ten_failures_in_a_quarter_of_an_hour_lock_for_a_growing_time() {
         }
         attempts = Some(Attempts::failed(attempts.as_ref(), digest("ada"), now));
         let retry_after = MINUTE * minutes;
-        assert_eq!(may_try(attempts.as_ref(), now), Err(Rejection::TooManyAttempts { retry_after }), "lock {lock}");
+        assert_eq!(
+            may_try(attempts.as_ref(), now),
+            Err(Rejection::TooManyAttempts { retry_after }),
+            "lock {lock}"
+        );
         now = now + retry_after;
         assert_eq!(may_try(attempts.as_ref(), now), Ok(()), "after lock {lock}");
     }
@@ -163,7 +210,8 @@ fn a_code_is_sent_once_a_minute() {
 #[test]
 fn a_refresh_is_judged() {
     let user = user(Confirmation::AtOnce);
-    let token = |family: &str, secret: &str| RefreshDigests { family: digest(family), secret: digest(secret) };
+    let token =
+        |family: &str, secret: &str| RefreshDigests { family: digest(family), secret: digest(secret) };
     let first = Session::new(&user, SessionId::new(Uuid::nil()), token("family", "one"), NOW);
     let second = first.rotated(digest("two"), NOW);
     let third = second.rotated(digest("three"), NOW);

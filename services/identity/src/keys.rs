@@ -137,7 +137,8 @@ impl Keys {
     /// When the system has no randomness.
     pub fn ephemeral() -> Result<Self, KeysError> {
         let (signing, public) = parse(&fresh_pem()?).ok_or(KeysError::NotMade)?;
-        Self::of(vec![Entry { written_at: SystemTime::UNIX_EPOCH, signing, public }]).ok_or(KeysError::NotMade)
+        Self::of(vec![Entry { written_at: SystemTime::UNIX_EPOCH, signing, public }])
+            .ok_or(KeysError::NotMade)
     }
 
     fn of(mut entries: Vec<Entry>) -> Option<Self> {
@@ -146,7 +147,8 @@ impl Keys {
         let (signing_kid, signing) = (newest.public.kid.clone(), newest.signing.clone());
         let mut verifying = BTreeMap::new();
         for Entry { public, .. } in &entries {
-            verifying.insert(public.kid.clone(), DecodingKey::from_rsa_components(&public.n, &public.e).ok()?);
+            verifying
+                .insert(public.kid.clone(), DecodingKey::from_rsa_components(&public.n, &public.e).ok()?);
         }
         let public = PublicKeys { keys: entries.into_iter().map(|entry| entry.public).collect() };
         Some(Self { signing_kid, signing, verifying, public })

@@ -11,11 +11,11 @@ use std::time::Duration;
 use argon2::password_hash::phc;
 use argon2::password_hash::{self, PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
-use runtime::Fault;
+use runtime::{Fault, Refusal};
 use tokio::sync::Semaphore;
 use zxcvbn::{Score, zxcvbn};
 
-use crate::domain::{Email, PasswordHash};
+use crate::domain::{Email, PasswordHash, Rejection};
 use crate::secrets::{self, Secret};
 
 /// Memory, passes and lanes, as the OWASP Password Storage Cheat Sheet has them for argon2id.
@@ -36,22 +36,6 @@ const NOBODYS_HASH: &str =
 /// When to come back to a bank that is busy hashing.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Why a password is too weak, in sentences for the person who chose it. None of them contains the password.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.join(" "))]
-pub struct Weakness(pub Vec<String>);
-
-/// Why there is no hash of a password.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum NotHashed {
-    /// It is too weak.
-    #[error(transparent)]
-    Weak(#[from] Weakness),
-    /// The machine failed.
-    #[error(transparent)]
-    Fault(#[from] Fault),
-}
-
 /// Hashes and compares passwords. Clones share one queue.
 #[derive(Clone)]
 pub struct Passwords {
@@ -63,16 +47,23 @@ impl Passwords {
     /// `at_once` are hashed at the same time, and `waiting_max` more may wait.
     pub fn new(at_once: usize, waiting_max: usize) -> Self {
         let at_once = at_once.max(1);
-        Self { at_once: Arc::new(Semaphore::new(at_once)), places: Arc::new(Semaphore::new(at_once + waiting_max)) }
+        Self {
+            at_once: Arc::new(Semaphore::new(at_once)),
+            places: Arc::new(Semaphore::new(at_once + waiting_max)),
+        }
     }
 
     /// The hash of a new password, if it is strong enough for the person with this address.
-    pub async fn hash(&self, email: &Email, password: &Secret) -> Result<PasswordHash, NotHashed> {
+    ///
+    /// # Errors
+    /// [`Rejection::WeakPassword`], or a fault.
+    pub async fn hash(&self, email: &Email, password: &Secret) -> Result<PasswordHash, Refusal<Rejection>> {
         let (email, password) = (email.clone(), password.clone());
         self.run(move || {
-            check_strength(&email, password.reveal())?;
+            check_strength(&email, password.reveal()).map_err(Refusal::Rejected)?;
             let salt: [u8; 16] = secrets::random()?;
-            let hash = argon2id()?.hash_password_with_salt(password.reveal().as_bytes(), &salt).map_err(internal)?;
+            let hash =
+                argon2id()?.hash_password_with_salt(password.reveal().as_bytes(), &salt).map_err(internal)?;
             Ok(PasswordHash(hash.to_string()))
         })
         .await?
@@ -86,7 +77,8 @@ impl Passwords {
         let hash = hash.map_or_else(|| NOBODYS_HASH.to_owned(), |hash| hash.0.clone());
         let password = password.clone();
         self.run(move || {
-            let hash = phc::PasswordHash::new(&hash).map_err(|error| Fault::Unavailable(error.to_string()))?;
+            let hash =
+                phc::PasswordHash::new(&hash).map_err(|error| Fault::Unavailable(error.to_string()))?;
             match argon2id()?.verify_password(password.reveal().as_bytes(), &hash) {
                 Ok(()) => Ok(true),
                 Err(password_hash::Error::PasswordInvalid) => Ok(false),
@@ -125,10 +117,12 @@ fn internal(error: password_hash::Error) -> Fault {
 }
 
 /// A password is strong enough from a score of 3 of 4 on: more than 10^8 guesses, the person's address known.
-fn check_strength(email: &Email, password: &str) -> Result<(), Weakness> {
+fn check_strength(email: &Email, password: &str) -> Result<(), Rejection> {
     let characters = password.chars().count();
     if !(CHARACTERS_MIN..=CHARACTERS_MAX).contains(&characters) || password.len() > BYTES_MAX {
-        return Err(Weakness(vec![format!("Use {CHARACTERS_MIN} to {CHARACTERS_MAX} characters.")]));
+        return Err(Rejection::WeakPassword(vec![format!(
+            "Use {CHARACTERS_MIN} to {CHARACTERS_MAX} characters."
+        )]));
     }
     let guess = zxcvbn(password, &[email.as_str(), email.local_part()]);
     if guess.score() >= Score::Three {
@@ -142,7 +136,7 @@ fn check_strength(email: &Email, password: &str) -> Result<(), Weakness> {
     if sentences.is_empty() {
         sentences.push("This password is easy to guess.".to_owned());
     }
-    Err(Weakness(sentences))
+    Err(Rejection::WeakPassword(sentences))
 }
 
 #[cfg(test)]
@@ -160,8 +154,12 @@ mod tests {
         for strong in [STRONG, "Tr0ub4dour&3-wren", "æøå æøå blåbær og fløte", &"kx9 ".repeat(32)] {
             assert_eq!(check_strength(&email(), strong), Ok(()), "{strong}");
         }
-        for weak in ["", "short", "password", "password123", "ada.lovelace", "aaaaaaaaaaaaaaaa", &"kx9 ".repeat(33)] {
-            let Err(Weakness(sentences)) = check_strength(&email(), weak) else { panic!("{weak} is weak") };
+        for weak in
+            ["", "short", "password", "password123", "ada.lovelace", "aaaaaaaaaaaaaaaa", &"kx9 ".repeat(33)]
+        {
+            let Err(Rejection::WeakPassword(sentences)) = check_strength(&email(), weak) else {
+                panic!("{weak} is weak")
+            };
             assert!(!sentences.is_empty(), "{weak}");
         }
     }

@@ -142,7 +142,10 @@ impl RefreshToken {
 
     /// What is kept of it.
     pub fn digests(&self) -> RefreshDigests {
-        RefreshDigests { family: digest(&[b"family", &self.family]), secret: digest(&[b"refresh", &self.secret]) }
+        RefreshDigests {
+            family: digest(&[b"family", &self.family]),
+            secret: digest(&[b"refresh", &self.secret]),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use contracts::Message;
 use contracts::topology::consumers::LEDGER_COMMANDS;
-use kernel::{AccountId, OperationId};
+use kernel::{AccountId, OperationId, Timestamp};
 use ports::{Consumer, Delivery, Held, Key, Outcome, Sources, Store, Transaction};
 use runtime::{Decision, Fault, Trace, decide_and_commit, envelope, parts};
 
@@ -22,6 +22,7 @@ impl<S: Store> Consumer for Commands<S> {
     const NAME: &'static str = LEDGER_COMMANDS;
 
     async fn handle(&self, batch: &[Delivery]) -> Vec<Outcome> {
+        let delivered_at = self.sources.now();
         let mut outcomes = vec![Outcome::Done; batch.len()];
         let mut work = Vec::with_capacity(batch.len());
         for (index, delivery) in batch.iter().enumerate() {
@@ -32,7 +33,7 @@ impl<S: Store> Consumer for Commands<S> {
         }
         // A verdict a command, and a head an account.
         for part in parts(&work, |_| 1, |work| work.command.accounts()) {
-            let judged: Result<(), Fault> = decide_and_commit(&self.store, || self.judge(part)).await;
+            let judged: Result<(), Fault> = decide_and_commit(&self.store, || self.judge(part, delivered_at)).await;
             if let Err(fault) = judged {
                 let outcome = fault.into_outcome();
                 part.iter().for_each(|work| outcomes[work.index] = outcome.clone());
@@ -56,7 +57,7 @@ fn read(delivery: &Delivery) -> Result<Command, String> {
 }
 
 impl<S: Store> Commands<S> {
-    async fn judge(&self, work: &[Work<'_>]) -> Result<Decision<()>, Fault> {
+    async fn judge(&self, work: &[Work<'_>], delivered_at: Timestamp) -> Result<Decision<()>, Fault> {
         let books = Books::load(&self.store, work).await?;
         let now = self.sources.now();
         let mut heads: Heads = books.heads.iter().map(|(id, held)| (*id, held.record.clone())).collect();
@@ -86,7 +87,7 @@ impl<S: Store> Commands<S> {
             let trace = Trace::caused_by(&work.delivery.envelope);
             let group = &work.delivery.envelope.group;
             transaction.emit(LEDGER_EVENTS, envelope(&domain::event(&verdict), group, &trace, now, &self.sources))?;
-            transaction.create(&VerdictRecord { operation_id, delivered_at: now, verdict })?;
+            transaction.create(&VerdictRecord { operation_id, delivered_at, verdict })?;
         }
         Ok(Decision::Commit(transaction, ()))
     }

@@ -6,6 +6,8 @@
 mod audit;
 mod consumers;
 pub mod domain;
+#[cfg(test)]
+mod fixture;
 pub mod records;
 
 use contracts::Message;

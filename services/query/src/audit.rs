@@ -3,7 +3,7 @@
 use contracts::Message;
 use kernel::{AccountId, Money};
 use ports::{Key, Store, Transaction};
-use runtime::{Fault, commit, parts};
+use runtime::{Comparison, Fault, commit, parts};
 
 use crate::Query;
 use crate::domain::{Balance, Changes, changes};
@@ -11,17 +11,6 @@ use crate::records::{TABLES, TRANSACTIONS, TransactionRecord, balance_key, trans
 
 /// How many items are deleted in one transaction.
 const DELETIONS: usize = ports::TRANSACTION_ITEMS_MAX;
-
-/// What the projections should show, and do not.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Comparison {
-    /// How many rows or balances were compared.
-    pub compared: u64,
-    /// How many are not projected yet.
-    pub behind: u64,
-    /// What is wrong, in words.
-    pub findings: Vec<String>,
-}
 
 impl<S: Store> Query<S> {
     /// Compares the history with some of the ledger's events.

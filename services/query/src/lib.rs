@@ -16,7 +16,6 @@ use kernel::{AccountId, Timestamp, UserId};
 use ports::{Held, Revision, Sources, Store};
 use runtime::{Fault, RecordCache, Waiters, patience_for};
 
-pub use audit::Comparison;
 pub use consumers::Events;
 use domain::{Balance, Rejection, TransactionKind};
 pub use http::routes;

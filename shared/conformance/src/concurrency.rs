@@ -9,8 +9,9 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-use crate::fixture::{Thing, commit, commits, held, item, message, must, number, transaction};
+use crate::fixture::{PATIENCE, Thing, commit, commits, held, item, message, must, number, transaction};
 use crate::{THINGS, THINGS_EVENTS, UNHEARD, World};
 
 /// How often a writer reloads and decides again before the store is taken for one that never lets it through.
@@ -105,7 +106,8 @@ pub async fn what_is_superseded_never_goes_back<W: World>() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::join!(writers, reader);
+    let both = async { tokio::join!(writers, reader) };
+    assert!(timeout(PATIENCE, both).await.is_ok(), "the last revision is never shown");
 }
 
 /// Two writers each require what the other one replaces: never may both have seen the old state.

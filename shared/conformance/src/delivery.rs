@@ -112,6 +112,7 @@ pub async fn a_waiting_receiver_is_woken<W: MessageWorld>() {
 /// A receiver may stop waiting at any moment, as every shutdown does: no message goes with it.
 pub async fn a_receiver_who_gives_up_loses_nothing<W: MessageWorld>() {
     const MESSAGES: usize = 100;
+    const GIVEN_UP_MAX: u64 = 20_000;
     let world = W::open().await;
     let (store, queues, sources) = (world.store(), world.queues(), world.sources());
     let messages: Vec<Envelope> = (0..MESSAGES).map(|_| message(&sources, TAKEN)).collect();
@@ -124,7 +125,7 @@ pub async fn a_receiver_who_gives_up_loses_nothing<W: MessageWorld>() {
     let receiver = async {
         let mut taken = Vec::new();
         let mut given_up = 0_u64;
-        while taken.len() < MESSAGES && given_up < 100_000 {
+        while taken.len() < MESSAGES && given_up < GIVEN_UP_MAX {
             let patience = Duration::from_micros(given_up % 7 * 200);
             match timeout(patience, queues.receive(ALPHA, 3)).await {
                 Err(_) => given_up += 1,

@@ -57,6 +57,7 @@ async fn pages<S: Store>(store: &S, mut range: Range) -> Vec<Item> {
         if is_last {
             return items;
         }
+        assert_ne!(page.next, range.after, "a page that does not move on");
         range.after = page.next;
     }
 }
@@ -159,6 +160,7 @@ pub async fn a_cursor_survives_its_item<W: World>() {
             must(deletion.delete(last.key.clone(), last.revision));
             commits(&store, &deletion).await;
         }
+        assert!(page.next.is_none() || page.next != wanted.after, "a page that does not move on");
         wanted.after = page.next;
         if wanted.after.is_none() {
             break;
@@ -214,6 +216,7 @@ async fn scanned<S: Store>(store: &S, table: Table, limit: usize) -> Vec<Item> {
         let page = must(store.scan(table, after.as_ref(), limit).await);
         assert!(page.items.len() <= limit, "a page of {} for {limit}", page.items.len());
         items.extend(page.items);
+        assert!(page.next.is_none() || page.next != after, "a page that does not move on");
         after = page.next;
         if after.is_none() {
             return items;

@@ -27,9 +27,8 @@ async fn dead_letters<Q: Queues>(queues: &Q, limit: usize) -> Vec<DeadLetter> {
         let after = letters.last().map(|letter| letter.dead_letter_id.clone());
         let page = must(queues.dead_letters(after.as_deref(), limit).await);
         assert!(page.len() <= limit, "a page of {} for {limit}", page.len());
-        if page.is_empty() {
-            return letters;
-        }
+        let Some(last) = page.last() else { return letters };
+        assert_ne!(Some(&last.dead_letter_id), after.as_ref(), "a page that does not move on");
         letters.extend(page);
     }
 }

@@ -6,6 +6,7 @@
 
 mod cache;
 mod commit;
+mod comparison;
 mod deliver;
 mod fault;
 mod once;
@@ -16,6 +17,7 @@ mod waiters;
 
 pub use cache::RecordCache;
 pub use commit::{Committed, Decision, commit, decide_and_commit};
+pub use comparison::Comparison;
 pub use deliver::{Policy, consume, deliver};
 pub use fault::{Fault, Refusal};
 pub use once::{Answered, Flight, InFlight, Once, OnceRefused, Ticket};

@@ -2,7 +2,7 @@
 //!
 //! - [`init`]: one line a log event, as JSON for machines or as text for a person at a terminal. The fields of
 //!   the spans around an event (correlation id, service, consumer) stand on the same level as its own.
-//! - [`metrics`]: the recorder behind the `metrics` facade, rendered in the Prometheus text format.
+//! - [`metrics()`]: the recorder behind the `metrics` facade, rendered in the Prometheus text format.
 //! - [`MEASURES`]: every measure there is, with its unit and meaning. A test holds the code against it.
 //!
 //! Both are of the process, installed once. Fields whose names tell of secrets or people are never written,

@@ -84,7 +84,6 @@ pub const MEASURES: &[Measure] = &[
     gauge("queue_depth", Unit::Count, "Messages that wait for a consumer, by consumer."),
     gauge("queue_age_seconds", Unit::Seconds, "Age of the oldest message that waits, by consumer."),
     gauge("dead_letters", Unit::Count, "Messages in the dead-letter queue, by consumer."),
-    gauge("outbox_lag", Unit::Count, "Outbox records a consumer has not passed yet, by outbox and consumer."),
     // The store.
     items("store_commit_batch_size", "Transactions made durable together."),
     seconds(
@@ -95,9 +94,14 @@ pub const MEASURES: &[Measure] = &[
     counter("store_conflicts_total", "Transactions refused because an item was not as expected."),
     counter("store_busy_total", "Transactions turned away because the commit queue was full."),
     gauge("store_queue_depth", Unit::Count, "Transactions that wait for the committer."),
+    gauge(
+        "store_outbox_lag_messages",
+        Unit::Count,
+        "Messages in the log that a consumer has not passed yet, by consumer.",
+    ),
     gauge("store_wal_bytes", Unit::Bytes, "Size of the write-ahead log."),
     // Services.
-    counter("commit_retries_total", "Decisions taken again after a conflict, by service."),
+    counter("commit_retries_total", "Decisions taken again after a conflict."),
     counter("cache_hits_total", "Reads answered from a cache, by cache."),
     counter("cache_misses_total", "Reads that went past a cache to the store, by cache."),
 ];

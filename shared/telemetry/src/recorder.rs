@@ -1,6 +1,6 @@
 //! The recorder behind the `metrics` facade, and what Prometheus reads of it.
 //!
-//! The facade has one recorder a process, so this has one too: asked again, [`metrics`] hands out the same. It
+//! The facade has one recorder a process, so this has one too: asked again, [`metrics()`] hands out the same. It
 //! opens no port: the application serves [`Metrics::render`] where it sees fit.
 
 use std::sync::{Mutex, PoisonError};

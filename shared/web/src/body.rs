@@ -74,6 +74,11 @@ fn malformed(detail: &str) -> Problem {
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // serde would take a list for a structure, its fields by their order.
+    let is_object = bytes.trim_ascii_start().first() == Some(&b'{');
+    if !is_object {
+        return Err(check_syntax(bytes).err().unwrap_or_else(|| invalid("The body must be a JSON object.")));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let error = match serde_path_to_error::deserialize(&mut json) {
         Ok(value) if json.end().is_ok() => return Ok(value),
@@ -81,21 +86,28 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         Err(error) => error,
     };
     // An error of shape may come before one of syntax: the syntax is judged first, of the whole body.
-    if bytes.is_empty() {
+    check_syntax(bytes)?;
+    let problem = invalid("A field of the body is unknown, missing or wrong.");
+    Err(match Wrong::read(&error.path().to_string(), &error.inner().to_string()) {
+        Some(Wrong { field, message }) => problem.with_error(field, message),
+        None => problem,
+    })
+}
+
+fn invalid(detail: &str) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_BODY", detail)
+}
+
+/// Refuses what is not JSON, or JSON that is nested too deep.
+fn check_syntax(bytes: &[u8]) -> Result<(), Problem> {
+    if bytes.trim_ascii().is_empty() {
         return Err(malformed("The body is empty."));
     }
     if depth(bytes) > DEPTH_MAX {
         return Err(malformed("The JSON of the body is nested too deep."));
     }
-    if let Err(error) = serde_json::from_slice::<IgnoredAny>(bytes) {
-        let (line, column) = (error.line(), error.column());
-        return Err(malformed(&format!("The body is not JSON: see line {line}, column {column}.")));
-    }
-    let problem =
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_BODY", "The body is not as it must be.");
-    Err(match Wrong::read(&error.path().to_string(), &error.inner().to_string()) {
-        Some(Wrong { field, message }) => problem.with_error(field, message),
-        None => problem,
+    serde_json::from_slice::<IgnoredAny>(bytes).map(|IgnoredAny| ()).map_err(|error| {
+        malformed(&format!("The body is not JSON: see line {}, column {}.", error.line(), error.column()))
     })
 }
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
-use utoipa::{IntoParams, ToSchema};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Components, ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{FieldError, Problem};
 
@@ -41,7 +41,10 @@ macro_rules! problems {
 /// The headers of a request that changes something.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "the handlers read these headers through `Signed` and `Wait`; this documents them")]
+#[expect(
+    dead_code,
+    reason = "the handlers read these headers through `Signed` and `Wait`; this documents them"
+)]
 pub struct WriteHeaders {
     /// Makes a repetition of this request known as one: the same request with the same key has its effect once and
     /// gets the first answer again. 1 to 255 visible ASCII characters, kept for a day.

@@ -31,6 +31,8 @@ mod principal;
 mod problem;
 mod settings;
 mod signed;
+#[cfg(test)]
+mod tests;
 mod wrong;
 
 pub use address::{InvalidNetwork, Network};

@@ -1,0 +1,210 @@
+use std::time::Duration;
+
+use embedded::{Access, EmbeddedStore, Health, Options};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use ports::{Clock, CommitError, Expect, Revision, Sources, Store};
+
+use crate::support::*;
+
+/// The commits of each value of a counter must come one after the other, however many try at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_those_who_replace_one_item_at_once_one_succeeds() {
+    let directory = Directory::new();
+    let store = open(&directory.data());
+    store.commit(&create(&thing("a"))).await.unwrap();
+    for round in 1..=20 {
+        let attempts: Vec<_> = (0..16)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    let mut transaction = transaction();
+                    transaction.replace(Revision(round), &thing("a")).unwrap();
+                    store.commit(&transaction).await
+                })
+            })
+            .collect();
+        let mut successes = 0;
+        for attempt in attempts {
+            match attempt.await.unwrap() {
+                Ok(()) => successes += 1,
+                Err(CommitError::Conflict { key: conflicting }) => assert_eq!(conflicting, key("a")),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!(successes, 1, "round {round}");
+    }
+    assert_eq!(store.get(&[key("a")]).await.unwrap()[0].as_ref().unwrap().revision, Revision(21));
+}
+
+#[tokio::test]
+async fn a_transaction_of_which_one_expectation_fails_leaves_nothing() {
+    let directory = Directory::new();
+    let store = open(&directory.data());
+    store.commit(&create(&thing("there"))).await.unwrap();
+    // The conflict is the first, a middle, and the last item.
+    for names in [["there", "x", "y"], ["x", "there", "y"], ["x", "y", "there"]] {
+        let mut transaction = emit(&["COMMON"]);
+        for name in names {
+            transaction.create(&thing(name)).unwrap();
+        }
+        let conflict = store.commit(&transaction).await;
+        assert!(matches!(&conflict, Err(CommitError::Conflict { key: found }) if *found == key("there")), "{conflict:?}");
+    }
+    assert_eq!(store.scan(ITEMS, None, 100).await.unwrap().items.len(), 1);
+    receive_nothing(&store, "all").await;
+}
+
+#[tokio::test]
+async fn the_first_conflict_is_named() {
+    let directory = Directory::new();
+    let store = open(&directory.data());
+    store.commit(&create(&thing("a"))).await.unwrap();
+    store.commit(&create(&thing("b"))).await.unwrap();
+    let mut transaction = create(&thing("a"));
+    transaction.create(&thing("b")).unwrap();
+    assert_eq!(transaction.writes()[0].expect, Expect::Absent);
+    let conflict = store.commit(&transaction).await;
+    assert!(matches!(&conflict, Err(CommitError::Conflict { key: found }) if *found == key("a")), "{conflict:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_commits_share_few_syncs() {
+    let metrics = PrometheusBuilder::new().install_recorder().unwrap();
+    let directory = Directory::new();
+    let store = open(&directory.data());
+    let commits: Vec<_> = (0..2_000)
+        .map(|number| {
+            let store = store.clone();
+            tokio::spawn(async move { store.commit(&create(&thing(format!("{number}")))).await })
+        })
+        .collect();
+    for commit in commits {
+        commit.await.unwrap().unwrap();
+    }
+    let text = metrics.render();
+    let value = |name: &str| -> u64 {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name} in {text}"));
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    assert_eq!(value("store_commit_batch_size_sum"), 2_000);
+    let groups = value("store_commit_batch_size_count");
+    assert!(groups < 500, "{groups} groups");
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_and_loses_nothing() {
+    let directory = Directory::new();
+    let store = open(&directory.data());
+    store.commit(&create(&thing("first"))).await.unwrap();
+    // Somebody else holds the file, so that the committer waits while the queue fills.
+    let other = rusqlite::Connection::open(directory.data().join("bank.sqlite3")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut commits = tokio::task::JoinSet::new();
+    for number in 0..7_000 {
+        let store = store.clone();
+        commits.spawn(async move { (number, store.commit(&create(&thing(format!("{number}")))).await) });
+    }
+    let (_, refused) = commits.join_next().await.unwrap().unwrap();
+    assert!(matches!(refused, Err(CommitError::Busy { .. })), "{refused:?}");
+    other.execute_batch("ROLLBACK").unwrap();
+    let mut written = Vec::new();
+    while let Some(result) = commits.join_next().await {
+        match result.unwrap() {
+            (number, Ok(())) => written.push(key(&format!("{number}"))),
+            (_, Err(CommitError::Busy { .. })) => {}
+            (_, Err(error)) => panic!("{error}"),
+        }
+    }
+    assert!(written.len() >= 4_000, "{}", written.len());
+    let found = store.get(&written).await.unwrap();
+    assert!(found.iter().all(Option::is_some));
+    assert_eq!(store.scan(ITEMS, None, 10_000).await.unwrap().items.len(), written.len() + 1);
+}
+
+/// A foreign key that is checked at COMMIT stands for a sync that fails there.
+#[tokio::test]
+async fn after_a_commit_that_failed_nothing_is_acknowledged() {
+    let directory = Directory::new();
+    let store = open(&directory.data());
+    store.commit(&create(&thing("a"))).await.unwrap();
+    let other = rusqlite::Connection::open(directory.data().join("bank.sqlite3")).unwrap();
+    other
+        .execute_batch(
+            "CREATE TABLE parent (id INTEGER PRIMARY KEY);
+             CREATE TABLE child (id INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED);
+             CREATE TRIGGER break_commit AFTER INSERT ON items BEGIN INSERT INTO child VALUES (1); END;",
+        )
+        .unwrap();
+    let unknown = store.commit(&create(&thing("b"))).await;
+    assert!(matches!(unknown, Err(CommitError::Unknown(_))), "{unknown:?}");
+    let reason = tokio::time::timeout(Duration::from_secs(1), store.failed()).await.unwrap();
+    assert_eq!(store.health(), Health::Failed(reason));
+    assert!(matches!(store.commit(&create(&thing("c"))).await, Err(CommitError::Busy { .. })));
+    assert_eq!(store.scan(ITEMS, None, 10).await.unwrap().items.len(), 1, "reads go on");
+}
+
+/// An error before COMMIT means that nothing is there, and the store goes on.
+#[tokio::test]
+async fn a_group_that_was_not_written_is_refused_whole_and_the_next_one_is_not() {
+    let directory = Directory::new();
+    let store = open(&directory.data());
+    let other = rusqlite::Connection::open(directory.data().join("bank.sqlite3")).unwrap();
+    other
+        .execute_batch(
+            "CREATE TRIGGER full AFTER INSERT ON items WHEN new.partition = 'bad' BEGIN SELECT raise(ABORT, 'no'); END;",
+        )
+        .unwrap();
+    let mut transaction = emit(&["COMMON"]);
+    transaction.create(&thing("good")).unwrap();
+    transaction.create(&thing("bad")).unwrap();
+    let busy = store.commit(&transaction).await;
+    assert!(matches!(busy, Err(CommitError::Busy { .. })), "{busy:?}");
+    assert_eq!(store.health(), Health::Serving);
+    assert!(store.get(&[key("good")]).await.unwrap()[0].is_none());
+    store.commit(&emit(&["RARE"])).await.unwrap();
+    assert_eq!(receive(&store, "all", 10).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_write_ahead_log_stays_bounded_under_load() {
+    let directory = Directory::new();
+    let store = open(&directory.data());
+    let text = "x".repeat(300_000);
+    let writers: Vec<_> = (0..4)
+        .map(|writer| {
+            let (store, text) = (store.clone(), text.clone());
+            tokio::spawn(async move {
+                let thing = Thing { name: format!("{writer}"), text, expires_at: None };
+                store.commit(&create(&thing)).await.unwrap();
+                for revision in 1..=400 {
+                    let mut transaction = transaction();
+                    transaction.replace(Revision(revision), &thing).unwrap();
+                    store.commit(&transaction).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    // 480 MB were written.
+    let length = std::fs::metadata(directory.data().join("bank.sqlite3-wal")).unwrap().len();
+    assert!(length < 200 * 1024 * 1024, "{length} bytes");
+}
+
+#[tokio::test]
+async fn expired_items_are_swept_and_others_are_not() {
+    let directory = Directory::new();
+    let clock = TestClock::default();
+    let sources = Sources::new(clock.clone(), TestIds);
+    let options = Options { sources, ..options(&directory.data(), Access::Exclusive) };
+    let store = EmbeddedStore::open(options).unwrap();
+    let expires_at = Some(clock.now() + Duration::from_secs(60));
+    for number in 0..700 {
+        store.commit(&create(&Thing { expires_at, ..thing(format!("{number}")) })).await.unwrap();
+    }
+    store.commit(&create(&thing("kept"))).await.unwrap();
+    clock.advance(Duration::from_secs(61));
+    until("only what does not expire is left", || sqlite(&directory.data(), "SELECT count(*) FROM items") == 1).await;
+    assert!(store.get(&[key("kept")]).await.unwrap()[0].is_some());
+}

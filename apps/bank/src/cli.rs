@@ -1,0 +1,152 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A digital bank's core in one process: accounts, deposits, withdrawals, transfers, balances and histories, over HTTP.
+#[derive(Parser)]
+#[command(name = "bank", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// `bank` alone serves.
+    #[command(flatten)]
+    pub serve: ServeOptions,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Serve the bank over HTTP until Ctrl-C or SIGTERM (what `bank` alone does)
+    Serve(Box<ServeOptions>),
+    /// Check the books: heads, chains, zero sums and projections; exits with 1 and says what is wrong
+    Audit(DataOptions),
+    /// Throw the projections for readers away and build them anew from the journal (with the bank stopped)
+    Rebuild(DataOptions),
+    /// Read and redrive the messages that could not be handled
+    DeadLetters {
+        #[command(subcommand)]
+        command: DeadLettersCommand,
+    },
+    /// Say who may use the operator endpoints under /ops
+    Operators {
+        #[command(subcommand)]
+        command: OperatorsCommand,
+    },
+    /// Print the OpenAPI document
+    Openapi,
+}
+
+#[derive(Subcommand)]
+pub enum DeadLettersCommand {
+    /// List dead letters, oldest first
+    List(DataOptions),
+    /// Show one dead letter with its message
+    Show {
+        /// The id that `list` shows
+        dead_letter_id: String,
+        #[command(flatten)]
+        data: DataOptions,
+    },
+    /// Send a dead letter to its consumer again
+    Redrive {
+        /// The id that `list` shows
+        dead_letter_id: String,
+        #[command(flatten)]
+        data: DataOptions,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum OperatorsCommand {
+    /// Make a person who signed up an operator, from her next sign-in on
+    Add {
+        /// The address she signed up with
+        email: String,
+        #[command(flatten)]
+        data: DataOptions,
+    },
+}
+
+/// Where the bank keeps everything.
+#[derive(Args, Clone)]
+pub struct DataOptions {
+    /// The directory with the store and the signing keys; made if it is not there
+    #[arg(long, env = "BANK_DATA_DIR", default_value = "./data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+}
+
+#[derive(Args, Clone)]
+pub struct ServeOptions {
+    #[command(flatten)]
+    pub data: DataOptions,
+    /// The address and port to listen on; port 0 takes a free one
+    #[arg(long, env = "BANK_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    pub listen: SocketAddr,
+    /// Fill an empty bank with two people, their accounts and a month of movements
+    #[arg(long, env = "BANK_DEMO")]
+    pub demo: bool,
+    /// Whether people are limited to 100 requests a second, and addresses to 20 sign-ins a minute
+    #[arg(long, env = "BANK_RATE_LIMIT", default_value = "on", value_name = "ON|OFF")]
+    pub rate_limit: Switch,
+    /// The web origins whose scripts may call the bank, such as https://app.example.com; repeatable
+    #[arg(long, env = "BANK_CORS_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
+    pub cors_origin: Vec<String>,
+    /// The proxies whose X-Forwarded-For is believed, as addresses or networks such as 10.0.0.0/8; repeatable
+    #[arg(long, env = "BANK_TRUSTED_PROXIES", value_name = "NETWORK", value_delimiter = ',')]
+    pub trusted_proxy: Vec<web::Network>,
+    /// For how many days browsers are told to keep to HTTPS; set it only where the bank is behind HTTPS
+    #[arg(long, env = "BANK_HSTS_DAYS", value_name = "DAYS")]
+    pub hsts_days: Option<u32>,
+    /// The name tokens are issued under
+    #[arg(long, env = "BANK_ISSUER", default_value = "digital-bank", value_name = "NAME")]
+    pub issuer: String,
+    /// The mail server, such as smtps://user:password@mail.example.com; without one, people are confirmed at once and
+    /// read their notifications in the bank only
+    #[arg(long, env = "BANK_SMTP_URL", value_name = "URL", hide_env_values = true)]
+    pub smtp_url: Option<String>,
+    /// The sender of letters, such as "The Bank <bank@example.com>"; needed with a mail server
+    #[arg(long, env = "BANK_MAIL_FROM", value_name = "ADDRESS", requires = "smtp_url")]
+    pub mail_from: Option<String>,
+    /// How logs are written to standard error: lines for a person, or JSON for a machine; by default as fits it
+    #[arg(long, env = "BANK_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// Which logs are written: a level, or levels by module as in RUST_LOG
+    #[arg(long, env = "BANK_LOG", default_value = "info", value_name = "FILTER")]
+    pub log: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Pretty,
+    Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_can_be_an_environment_variable() {
+        for command in [Cli::command()].iter().chain(Cli::command().get_subcommands()) {
+            for option in command.get_arguments().filter(|argument| argument.get_long().is_some()) {
+                let is_own = !["help", "version"].contains(&option.get_id().as_str());
+                assert_eq!(option.get_env().is_some(), is_own, "{}", option.get_id());
+            }
+        }
+    }
+}

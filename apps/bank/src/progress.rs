@@ -1,0 +1,31 @@
+//! A bar for work that takes long, on a terminal only; a script sees nothing of it.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// How often the bar moves.
+const REDRAW: Duration = Duration::from_millis(120);
+
+/// Counts what is done; how much there is, nobody knows before.
+pub struct Progress(ProgressBar);
+
+impl Progress {
+    /// `what` is counted, in the plural.
+    pub fn begin(what: &'static str) -> Self {
+        let bar = ProgressBar::new_spinner().with_message(what);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} {msg} ({per_sec}, {elapsed})") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(REDRAW);
+        Self(bar)
+    }
+
+    pub fn advance(&self, done: u64) {
+        self.0.inc(done);
+    }
+
+    pub fn end(self) {
+        self.0.finish_and_clear();
+    }
+}

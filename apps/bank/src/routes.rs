@@ -1,0 +1,101 @@
+//! All routes of the process: those of the services, the operators', the document of them all, and the probes.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use embedded::Health;
+use metrics::gauge;
+use ports::Queues;
+use telemetry::Metrics;
+use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as Document;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_swagger_ui::SwaggerUi;
+use web::HttpSettings;
+
+use crate::failure::Failure;
+use crate::ops;
+use crate::world::{Liveness, World};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Digital Banking Platform",
+        description = "Accounts, deposits, withdrawals, transfers, balances and histories. Amounts are decimal strings; a JSON number is read by its digits. Errors are problems of RFC 9457 with a stable `code`.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    security(("bearer" = [])),
+    tags(
+        (name = "identity", description = "Signing up and in."),
+        (name = "accounts", description = "Opening and closing accounts."),
+        (name = "banking", description = "Moving money."),
+        (name = "query", description = "Balances and histories."),
+        (name = "notifications", description = "A person's inbox."),
+        (name = "operations", description = "For operators, people in the group `operators`.")
+    )
+)]
+struct Description;
+
+/// Everything this process answers.
+pub fn router(world: &World, consumers: Liveness, metrics: Metrics, settings: HttpSettings) -> Router {
+    let (router, document) = documented(world);
+    let probes = Router::new()
+        .route("/healthz", get(StatusCode::NO_CONTENT))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(measures))
+        .with_state(Probes { world: world.clone(), consumers, metrics: Arc::new(metrics) });
+    let router = router.merge(SwaggerUi::new("/docs").url("/openapi.json", document)).merge(probes);
+    let router = web::authenticate(router, world.identity.verifier(), world.sources.clone());
+    web::finish(router, settings, world.sources.clone())
+}
+
+fn documented(world: &World) -> (Router, Document) {
+    let (router, mut document) = OpenApiRouter::with_openapi(Description::openapi())
+        .merge(world.routes())
+        .merge(ops::routes(world.clone()))
+        .split_for_parts();
+    web::describe(&mut document);
+    (router, document)
+}
+
+/// Prints the OpenAPI document.
+pub fn print_openapi(world: &World) -> Result<(), Failure> {
+    let (_, document) = documented(world);
+    let text = document.to_pretty_json().map_err(Failure::because("the document cannot be written"))?;
+    writeln!(std::io::stdout(), "{text}").map_err(Failure::because("the document cannot be printed"))
+}
+
+#[derive(Clone)]
+struct Probes {
+    world: World,
+    consumers: Liveness,
+    metrics: Arc<Metrics>,
+}
+
+/// Ready once the store commits and every consumer runs.
+async fn ready(State(probes): State<Probes>) -> StatusCode {
+    let is_ready = probes.world.store.health() == Health::Serving && probes.consumers.are_running();
+    if is_ready { StatusCode::NO_CONTENT } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+/// The measures in Prometheus' text format; how the queues stand is asked for when somebody looks.
+async fn measures(State(probes): State<Probes>) -> Response {
+    match probes.world.store.depths().await {
+        Ok(depths) => {
+            let now = probes.world.sources.now();
+            for depth in depths {
+                let age = depth.oldest_at.map_or(0.0, |oldest_at| now.since(oldest_at).as_secs_f64());
+                gauge!("queue_depth", "consumer" => depth.consumer.clone()).set((depth.waiting + depth.retrying) as f64);
+                gauge!("queue_age_seconds", "consumer" => depth.consumer.clone()).set(age);
+                gauge!("dead_letters", "consumer" => depth.consumer).set(depth.dead as f64);
+            }
+        }
+        Err(error) => tracing::warn!(%error, "the queues cannot be measured"),
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], probes.metrics.render()).into_response()
+}

@@ -1,0 +1,145 @@
+//! `bank serve`: opens the store, starts the consumers, listens, and drains when it is told to stop.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::HeaderValue;
+use embedded::{Access, EmbeddedStore};
+use identity::Keys;
+use ports::Mailer;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::cli::{LogFormat, ServeOptions, Switch};
+use crate::failure::Failure;
+use crate::smtp::SmtpMailer;
+use crate::sources::sources;
+use crate::world::{World, open_store};
+use crate::{demo, routes, server};
+
+/// How long consumers may take to end their batches once the bank is to stop.
+const CONSUMERS_DRAIN_MAX: Duration = Duration::from_secs(10);
+
+pub async fn serve(options: &ServeOptions) -> Result<(), Failure> {
+    start_logs(options)?;
+    let metrics = telemetry::metrics().map_err(Failure::because("the measures cannot be taken"))?;
+    let settings = http_settings(options)?;
+    let mailer = mailer(options)?;
+
+    let sources = sources();
+    let data_dir = &options.data.data_dir;
+    let store = open_store(data_dir, Access::Exclusive, &sources)?;
+    let keys = Keys::load_or_make(data_dir).map_err(Failure::because("the signing keys cannot be read"))?;
+    let world = World::new(store.clone(), sources.clone(), keys, &options.issuer, mailer);
+
+    let listener = TcpListener::bind(options.listen)
+        .await
+        .map_err(|error| Failure::new(format!("{} cannot be listened on: {error}", options.listen)))?;
+    let address = listener.local_addr().map_err(Failure::because("the address is unknown"))?;
+    store.announce(&format!("http://{address}")).map_err(Failure::because("the address cannot be announced"))?;
+
+    let (stop, shutdown) = watch::channel(false);
+    let consumers = world.start_consumers(&shutdown);
+    if options.demo {
+        demo::fill(&world).await?;
+    }
+    let router = routes::router(&world, consumers.liveness(), metrics, settings);
+    greet(options, address)?;
+    let serving = tokio::spawn(server::serve(listener, router, shutdown));
+
+    let failed = tokio::select! {
+        () = asked_to_stop() => None,
+        reason = store.failed() => Some(reason),
+    };
+    tracing::info!("the bank closes: requests and consumers end what they have begun");
+    // The receivers are gone only if everything has stopped already.
+    let _ = stop.send(true);
+    if serving.await.is_err() {
+        tracing::error!("the server did not end well");
+    }
+    if tokio::time::timeout(CONSUMERS_DRAIN_MAX, consumers.stopped()).await.is_err() {
+        tracing::warn!("consumers that did not end in time were cut off; their messages come again");
+    }
+    store.close().await;
+    match failed {
+        Some(reason) => Err(Failure::new(format!("the store failed and the bank stopped: {reason}"))),
+        None => Ok(()),
+    }
+}
+
+fn start_logs(options: &ServeOptions) -> Result<(), Failure> {
+    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let format = match options.log_format {
+        Some(LogFormat::Pretty) => telemetry::Format::Pretty,
+        Some(LogFormat::Json) => telemetry::Format::Json,
+        None if is_terminal => telemetry::Format::Pretty,
+        None => telemetry::Format::Json,
+    };
+    telemetry::init(format, &options.log).map_err(Failure::because("the logs cannot be written"))
+}
+
+fn http_settings(options: &ServeOptions) -> Result<web::HttpSettings, Failure> {
+    let origin = |text: &String| {
+        HeaderValue::from_str(text).map_err(|_| Failure::new(format!("{text:?} is not a web origin such as https://app.example.com")))
+    };
+    Ok(web::HttpSettings {
+        rate_limits: match options.rate_limit {
+            Switch::On => web::RateLimits::default(),
+            Switch::Off => web::RateLimits::OFF,
+        },
+        trusted_proxies: options.trusted_proxy.clone(),
+        cors_origins: options.cors_origin.iter().map(origin).collect::<Result<_, _>>()?,
+        strict_transport_security: options.hsts_days.map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60)),
+        ..web::HttpSettings::default()
+    })
+}
+
+fn mailer(options: &ServeOptions) -> Result<Option<Arc<dyn Mailer>>, Failure> {
+    match (&options.smtp_url, &options.mail_from) {
+        (None, _) => Ok(None),
+        (Some(_), None) => Err(Failure::new("a mail server needs a sender: --mail-from \"The Bank <bank@example.com>\"")),
+        (Some(url), Some(from)) => Ok(Some(Arc::new(SmtpMailer::new(url, from).map_err(Failure::from_error)?))),
+    }
+}
+
+/// Tells a person at the terminal, and a script that waits for it, where the bank is.
+fn greet(options: &ServeOptions, address: SocketAddr) -> Result<(), Failure> {
+    let data_dir = options.data.data_dir.display();
+    let sign_up = r#"'{"email": "ada@example.com", "password": "correct horse battery"}'"#;
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "The bank is open.\n  \
+         API       http://{address}\n  \
+         docs      http://{address}/docs\n  \
+         data      {data_dir}\n  \
+         try       curl -s http://{address}/auth/sign-up -H 'Content-Type: application/json' -d {sign_up}"
+    )
+    .and_then(|()| if options.demo { writeln!(out, "{}", demo::GREETING) } else { Ok(()) })
+    .and_then(|()| writeln!(out, "Ctrl-C closes it."))
+    .and_then(|()| out.flush())
+    .map_err(Failure::because("the terminal cannot be written to"))
+}
+
+/// Ends when somebody presses Ctrl-C or sends SIGTERM.
+async fn asked_to_stop() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut terminate) => {
+                tokio::select! {
+                    _ = interrupt => {}
+                    _ = terminate.recv() => {}
+                }
+                return;
+            }
+            Err(error) => tracing::warn!(%error, "SIGTERM cannot be heard"),
+        }
+    }
+    if let Err(error) = interrupt.await {
+        tracing::warn!(%error, "Ctrl-C cannot be heard");
+    }
+}

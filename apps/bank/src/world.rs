@@ -1,0 +1,145 @@
+//! The composition root: every service of the bank on one embedded store, wired by the topology.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use contracts::topology::{consumers, kinds_for, outboxes_for};
+use embedded::{Access, EmbeddedStore, Options};
+use futures::future::join_all;
+use ports::{Consumer, Mailer, Sources, Subscription, Table};
+use runtime::{Policy, consume};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinHandle};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::failure::Failure;
+
+/// How many accounts are kept in memory for readers, by each service that caches them.
+const CACHED_ACCOUNTS: u64 = 100_000;
+
+/// The bank in one process.
+#[derive(Clone)]
+pub struct World {
+    pub store: EmbeddedStore,
+    pub sources: Sources,
+    pub accounts: accounts::Accounts<EmbeddedStore>,
+    pub banking: banking::Banking<EmbeddedStore>,
+    pub ledger: ledger::Ledger<EmbeddedStore>,
+    pub query: query::Query<EmbeddedStore>,
+    pub notifications: notifications::Notifications<EmbeddedStore>,
+    pub identity: identity::Identity<EmbeddedStore>,
+}
+
+/// Every table of every service.
+pub fn tables() -> Vec<Table> {
+    [
+        accounts::records::TABLES,
+        banking::records::TABLES,
+        identity::TABLES,
+        ledger::records::TABLES,
+        notifications::records::TABLES,
+        query::records::TABLES,
+    ]
+    .concat()
+}
+
+/// Every consumer, with what the topology sends it.
+pub fn subscriptions() -> Vec<Subscription> {
+    let subscription = |consumer: &&'static str| Subscription {
+        consumer,
+        outboxes: outboxes_for(consumer).into_iter().map(Table).collect(),
+        kinds: kinds_for(consumer),
+    };
+    consumers::ALL.iter().map(subscription).collect()
+}
+
+/// Opens the store that all services share.
+pub fn open_store(data_dir: &Path, access: Access, sources: &Sources) -> Result<EmbeddedStore, Failure> {
+    let options = Options {
+        data_dir: data_dir.to_owned(),
+        tables: tables(),
+        subscriptions: subscriptions(),
+        sources: sources.clone(),
+        access,
+    };
+    EmbeddedStore::open(options).map_err(Failure::from_error)
+}
+
+impl World {
+    pub fn new(
+        store: EmbeddedStore,
+        sources: Sources,
+        keys: identity::Keys,
+        issuer: &str,
+        mailer: Option<Arc<dyn Mailer>>,
+    ) -> Self {
+        let identity = identity::Identity::new(store.clone(), sources.clone(), identity::Settings::new(issuer), mailer.clone(), keys);
+        Self {
+            accounts: accounts::Accounts::new(store.clone(), sources.clone(), CACHED_ACCOUNTS),
+            banking: banking::Banking::new(store.clone(), sources.clone(), CACHED_ACCOUNTS),
+            ledger: ledger::Ledger::new(store.clone(), sources.clone()),
+            query: query::Query::new(store.clone(), sources.clone(), CACHED_ACCOUNTS),
+            notifications: notifications::Notifications::new(
+                store.clone(),
+                sources.clone(),
+                mailer,
+                Arc::new(identity.clone()),
+            ),
+            identity,
+            store,
+            sources,
+        }
+    }
+
+    /// Every route of every service, with its part of the OpenAPI document.
+    pub fn routes(&self) -> OpenApiRouter {
+        OpenApiRouter::new()
+            .merge(identity::routes(self.identity.clone()))
+            .merge(accounts::routes(self.accounts.clone()))
+            .merge(banking::routes(self.banking.clone()))
+            .merge(query::routes(self.query.clone()))
+            .merge(notifications::routes(self.notifications.clone()))
+    }
+
+    /// Starts every consumer. Each ends its batch and stops once `shutdown` turns true.
+    pub fn start_consumers(&self, shutdown: &watch::Receiver<bool>) -> Consumers {
+        let tasks = vec![
+            self.start(self.ledger.commands(), Policy::INSIDE, shutdown),
+            self.start(self.accounts.closings(), Policy::INSIDE, shutdown),
+            self.start(self.banking.events(), Policy::INSIDE, shutdown),
+            self.start(self.query.events(), Policy::INSIDE, shutdown),
+            self.start(self.notifications.events(), Policy::INSIDE, shutdown),
+            self.start(self.notifications.emails(), Policy::OUTSIDE, shutdown),
+        ];
+        Consumers(tasks)
+    }
+
+    fn start<C: Consumer>(&self, consumer: C, policy: Policy, shutdown: &watch::Receiver<bool>) -> JoinHandle<()> {
+        tokio::spawn(consume(self.store.clone(), Arc::new(consumer), policy, self.sources.clone(), shutdown.clone()))
+    }
+}
+
+/// The consumers that are running.
+pub struct Consumers(Vec<JoinHandle<()>>);
+
+impl Consumers {
+    /// Tells whether they still are.
+    pub fn liveness(&self) -> Liveness {
+        Liveness(self.0.iter().map(JoinHandle::abort_handle).collect())
+    }
+
+    /// Waits until all have stopped.
+    pub async fn stopped(self) {
+        join_all(self.0).await;
+    }
+}
+
+/// Whether all consumers run.
+#[derive(Clone)]
+pub struct Liveness(Arc<[AbortHandle]>);
+
+impl Liveness {
+    pub fn are_running(&self) -> bool {
+        self.0.iter().all(|task| !task.is_finished())
+    }
+}

@@ -1,0 +1,100 @@
+//! Events in: the ledger's answers to requests to close. A batch is one transaction.
+
+use std::collections::HashMap;
+
+use contracts::Message;
+use contracts::topology::consumers::ACCOUNTS_CLOSINGS;
+use kernel::AccountId;
+use ports::{Consumer, Delivery, Held, Key, Outcome, Store, Transaction};
+use runtime::{Decision, Fault, Trace, decide_and_commit, envelope, parts};
+
+use crate::Accounts;
+use crate::domain::{self, Account, Conclusion};
+use crate::records::{ACCOUNTS_EVENTS, account_key};
+
+/// Closes accounts for good, or opens them again.
+pub struct Closings<S>(pub(crate) Accounts<S>);
+
+impl<S: Store> Consumer for Closings<S> {
+    const NAME: &'static str = ACCOUNTS_CLOSINGS;
+
+    async fn handle(&self, batch: &[Delivery]) -> Vec<Outcome> {
+        let mut outcomes = vec![Outcome::Done; batch.len()];
+        let mut work = Vec::with_capacity(batch.len());
+        for (index, delivery) in batch.iter().enumerate() {
+            match read(delivery) {
+                Ok(conclusion) => work.push(Work { index, delivery, conclusion }),
+                Err(reason) => outcomes[index] = Outcome::Reject { reason },
+            }
+        }
+        // An account is written once, however many answers there are to requests to close it.
+        for part in parts(&work, |_| 0, |work| [work.conclusion.account_id]) {
+            if let Err(fault) = self.take(part).await {
+                let outcome = fault.into_outcome();
+                part.iter().for_each(|work| outcomes[work.index] = outcome.clone());
+            }
+        }
+        outcomes
+    }
+}
+
+struct Work<'a> {
+    index: usize,
+    delivery: &'a Delivery,
+    conclusion: Conclusion,
+}
+
+fn read(delivery: &Delivery) -> Result<Conclusion, String> {
+    let envelope = &delivery.envelope;
+    let message = Message::decode(&envelope.kind, envelope.version, &envelope.body)
+        .map_err(|error| error.to_string())?;
+    Conclusion::try_from(&message).map_err(|error| error.to_string())
+}
+
+impl<S: Store> Closings<S> {
+    async fn take(&self, part: &[Work<'_>]) -> Result<(), Fault> {
+        let concluded = decide_and_commit(&self.0.store, || self.conclude(part)).await?;
+        concluded.into_iter().for_each(|account| self.0.learn(account));
+        Ok(())
+    }
+
+    async fn conclude(&self, part: &[Work<'_>]) -> Result<Decision<Vec<Account>>, Fault> {
+        let sources = &self.0.sources;
+        let mut waiting = self.load(part).await?;
+        let mut transaction = Transaction::new(sources.fresh_id());
+        let mut concluded = Vec::new();
+        for Work { delivery, conclusion, .. } in part {
+            let Some(held) = waiting.get(&conclusion.account_id) else { continue };
+            let Some((account, event)) = domain::conclude(&held.record, conclusion) else { continue };
+            transaction.replace(held.revision, &account)?;
+            if let Some(event) = event {
+                let (group, trace) = (account.account_id.to_string(), Trace::caused_by(&delivery.envelope));
+                transaction.emit(ACCOUNTS_EVENTS, envelope(&event, group, &trace, sources.now(), sources))?;
+            }
+            // It waits for nothing any more, so that the same answer twice in one batch is written once.
+            waiting.remove(&conclusion.account_id);
+            concluded.push(account);
+        }
+        Ok(if transaction.is_empty() {
+            Decision::Nothing(concluded)
+        } else {
+            Decision::Commit(transaction, concluded)
+        })
+    }
+
+    async fn load(&self, part: &[Work<'_>]) -> Result<HashMap<AccountId, Held<Account>>, Fault> {
+        let keys: HashMap<AccountId, Key> = part
+            .iter()
+            .map(|Work { conclusion, .. }| {
+                (conclusion.account_id, account_key(conclusion.owner, conclusion.account_id))
+            })
+            .collect();
+        let keys: Vec<Key> = keys.into_values().collect();
+        let stored = runtime::get_many::<S, Account>(&self.0.store, &keys).await?;
+        Ok(stored.into_iter().flatten().map(|held| (held.record.account_id, held)).collect())
+    }
+}
+
+#[cfg(test)]
+#[path = "consumers_tests.rs"]
+mod tests;

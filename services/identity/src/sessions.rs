@@ -1,0 +1,171 @@
+//! Sessions: how people sign in, stay so, and sign out.
+
+use kernel::SessionId;
+use ports::{Held, Store};
+use runtime::{Decision, Fault, decide_and_commit};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::{self, Attempts, Email, PasswordCheck, Refresh, Rejection, Session, User};
+use crate::records;
+use crate::secrets::{self, RefreshToken, Secret};
+use crate::tokens::{ACCESS_LIFETIME, Claims};
+use crate::{Identity, Refusal, record, remove, write};
+
+/// What a person who is signed in gets. Both tokens are for her alone.
+#[derive(Clone, Serialize, ToSchema)]
+pub struct SignedIn {
+    /// To be sent as `Authorization: Bearer …`.
+    pub access_token: String,
+    /// The kind of the access token, `Bearer`.
+    #[schema(example = "Bearer")]
+    pub token_type: &'static str,
+    /// How long the access token is good, in seconds.
+    #[schema(example = 900)]
+    pub expires_in: u64,
+    /// Good once, for the next access and refresh tokens, as long as the session lasts.
+    pub refresh_token: String,
+}
+
+/// What one try to sign in came to.
+enum SignIn {
+    Session(Box<User>, RefreshToken),
+    NotConfirmed(Box<User>),
+    Rejected(Rejection),
+}
+
+/// What one try to refresh came to.
+enum Refreshed {
+    Session(Box<User>, RefreshToken),
+    Reused,
+    Refused,
+}
+
+impl<S: Store> Identity<S> {
+    /// Signs a person in.
+    ///
+    /// # Errors
+    /// [`Rejection::WrongCredentials`], [`Rejection::NotConfirmed`], [`Rejection::TooManyAttempts`], or a fault.
+    pub async fn sign_in(&self, email: &Email, password: &Secret) -> Result<SignedIn, Refusal> {
+        let address = secrets::digest_address(email);
+        let attempts = self.attempts(&address).await?;
+        domain::may_try(record(attempts.as_ref()), self.sources.now()).map_err(Refusal::Rejected)?;
+        let user = self.user_by_email(email).await?;
+        let hash = record(user.as_ref()).map(|user| &user.password_hash);
+        let check = match (self.passwords.matches(hash, password).await?, hash) {
+            (true, Some(hash)) => PasswordCheck::Matches(hash),
+            _ => PasswordCheck::Differs,
+        };
+        match decide_and_commit(&self.store, || self.try_sign_in(email, check)).await? {
+            SignIn::Session(user, token) => Ok(self.signed_in(*user, &token)?),
+            SignIn::NotConfirmed(user) => {
+                self.remind_to_confirm(*user);
+                Err(Refusal::Rejected(Rejection::NotConfirmed))
+            }
+            SignIn::Rejected(rejection) => Err(Refusal::Rejected(rejection)),
+        }
+    }
+
+    async fn try_sign_in(&self, email: &Email, check: PasswordCheck<'_>) -> Result<Decision<SignIn>, Fault> {
+        let address = secrets::digest_address(email);
+        let attempts = self.attempts(&address).await?;
+        let held = self.user_by_email(email).await?;
+        let now = self.sources.now();
+        let mut transaction = self.transaction();
+        let rejection = match domain::sign_in(record(held.as_ref()), check, record(attempts.as_ref()), now) {
+            Ok(user) => {
+                let token = RefreshToken::fresh(user.user_id, SessionId::new(self.sources.fresh_id()))?;
+                transaction.create(&Session::new(user, token.session_id(), token.digests(), now))?;
+                remove(&mut transaction, attempts.as_ref())?;
+                let user = Box::new(user.clone());
+                // A new password set meanwhile would otherwise leave a session of the old one behind.
+                if let Some(held) = &held {
+                    transaction.require(held)?;
+                }
+                return Ok(Decision::Commit(transaction, SignIn::Session(user, token)));
+            }
+            Err(rejection) => rejection,
+        };
+        match (&rejection, held) {
+            (Rejection::WrongCredentials, _) => {
+                let failed = Attempts::failed(record(attempts.as_ref()), address, now);
+                write(&mut transaction, attempts.as_ref(), &failed)?;
+                Ok(Decision::Commit(transaction, SignIn::Rejected(rejection)))
+            }
+            (Rejection::NotConfirmed, Some(held)) => {
+                Ok(Decision::Nothing(SignIn::NotConfirmed(Box::new(held.record))))
+            }
+            _ => Ok(Decision::Nothing(SignIn::Rejected(rejection))),
+        }
+    }
+
+    /// Gives the next tokens of a session for its current refresh token. An old one ends the session.
+    ///
+    /// # Errors
+    /// [`Rejection::InvalidRefreshToken`], or a fault.
+    pub async fn refresh(&self, presented: &Secret) -> Result<SignedIn, Refusal> {
+        let presented =
+            RefreshToken::parse(presented).ok_or(Refusal::Rejected(Rejection::InvalidRefreshToken))?;
+        match decide_and_commit(&self.store, || self.try_refresh(&presented)).await? {
+            Refreshed::Session(user, token) => Ok(self.signed_in(*user, &token)?),
+            Refreshed::Refused => Err(Refusal::Rejected(Rejection::InvalidRefreshToken)),
+            Refreshed::Reused => {
+                let (user_id, session_id) = (presented.user_id(), presented.session_id());
+                tracing::warn!(%user_id, %session_id, "a refresh token was used again; its session was ended");
+                Err(Refusal::Rejected(Rejection::InvalidRefreshToken))
+            }
+        }
+    }
+
+    async fn try_refresh(&self, presented: &RefreshToken) -> Result<Decision<Refreshed>, Fault> {
+        let session_key = records::session_key(presented.user_id(), presented.session_id());
+        let session: Option<Held<Session>> = runtime::get(&self.store, session_key.clone()).await?;
+        let user: Option<Held<User>> =
+            runtime::get(&self.store, records::user_key(presented.user_id())).await?;
+        let (Some(session), Some(user)) = (session, user) else {
+            return Ok(Decision::Nothing(Refreshed::Refused));
+        };
+        let now = self.sources.now();
+        let mut transaction = self.transaction();
+        let refreshed = match domain::refresh(&session.record, &user.record, &presented.digests(), now) {
+            Refresh::Refuse => return Ok(Decision::Nothing(Refreshed::Refused)),
+            Refresh::End => {
+                transaction.delete(session_key, session.revision)?;
+                Refreshed::Reused
+            }
+            Refresh::Rotate => {
+                let token = presented.next()?;
+                transaction
+                    .replace(session.revision, &session.record.rotated(token.digests().secret, now))?;
+                transaction.require(&user)?;
+                Refreshed::Session(Box::new(user.record), token)
+            }
+        };
+        Ok(Decision::Commit(transaction, refreshed))
+    }
+
+    /// Ends the session that an access token belongs to; nothing happens if it has ended before.
+    ///
+    /// # Errors
+    /// A fault.
+    pub async fn sign_out(&self, claims: &Claims) -> Result<(), Fault> {
+        let Some(session_id) = claims.sid else { return Ok(()) };
+        let key = records::session_key(claims.sub, session_id);
+        decide_and_commit(&self.store, || async {
+            let held: Option<Held<Session>> = runtime::get(&self.store, key.clone()).await?;
+            let mut transaction = self.transaction();
+            remove(&mut transaction, held.as_ref())?;
+            Ok(if transaction.is_empty() { Decision::Nothing(()) } else { Decision::Commit(transaction, ()) })
+        })
+        .await
+    }
+
+    fn signed_in(&self, user: User, token: &RefreshToken) -> Result<SignedIn, Fault> {
+        Ok(SignedIn {
+            access_token: self.tokens.mint(user.user_id, user.groups, token.session_id())?,
+            token_type: "Bearer",
+            expires_in: ACCESS_LIFETIME.as_secs(),
+            refresh_token: token.text(),
+        })
+    }
+}

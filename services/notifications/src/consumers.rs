@@ -1,0 +1,187 @@
+//! Events in, apart for inboxes and letters, so that a slow mail server holds up no inbox.
+//!
+//! A batch of notifications is one transaction and is written without reading first. Only where something was there
+//! already, because an event came twice, is the store asked what to leave out. A letter may be sent twice where the
+//! answer of the mail server was lost; both have the same `letter_id`.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use contracts::Message;
+use contracts::topology::consumers::{NOTIFICATIONS_EMAILS, NOTIFICATIONS_EVENTS};
+use futures::StreamExt;
+use kernel::{NotificationId, UserId};
+use ports::{Consumer, Delivery, Directory, Key, Letter, MailError, Mailer, Outcome, Record, Store, Transaction};
+use runtime::{Decision, Fault, decide_and_commit, parts};
+
+use crate::Notifications;
+use crate::domain::{Notice, notices};
+use crate::records::{Notification, Preferences, preferences_key};
+
+/// How many letters are handed to the mail server at once.
+const LETTERS_AT_ONCE: usize = 8;
+
+/// How a letter ends, whoever it is for.
+const CLOSING_LINES: &str = "\n\nYou find this and more in your inbox at the bank. If you do not want such letters, \
+                             turn them off in your preferences there.\n";
+
+/// Fills the inboxes.
+pub struct Events<S>(pub(crate) Notifications<S>);
+
+impl<S: Store> Consumer for Events<S> {
+    const NAME: &'static str = NOTIFICATIONS_EVENTS;
+
+    async fn handle(&self, batch: &[Delivery]) -> Vec<Outcome> {
+        let mut outcomes = vec![Outcome::Done; batch.len()];
+        let mut work = Vec::with_capacity(batch.len());
+        for (index, delivery) in batch.iter().enumerate() {
+            match read(delivery) {
+                Ok(notices) => work.push((index, notices)),
+                Err(outcome) => outcomes[index] = outcome,
+            }
+        }
+        // Nothing is shared: each notice is an item of its own.
+        for part in parts(&work, |(_, notices)| notices.len(), |_| None::<()>) {
+            if let Err(fault) = self.take(part).await {
+                let outcome = fault.into_outcome();
+                part.iter().for_each(|(index, _)| outcomes[*index] = outcome.clone());
+            }
+        }
+        outcomes
+    }
+}
+
+/// What people are to be told of a delivered event.
+fn read(delivery: &Delivery) -> Result<Vec<Notice>, Outcome> {
+    let envelope = &delivery.envelope;
+    Message::decode(&envelope.kind, envelope.version, &envelope.body)
+        .map(|event| notices(&event))
+        .map_err(|error| Outcome::Reject { reason: error.to_string() })
+}
+
+impl<S: Store> Events<S> {
+    async fn take(&self, part: &[(usize, Vec<Notice>)]) -> Result<(), Fault> {
+        let now = self.0.sources.now();
+        // The same event may come twice in one batch.
+        let mut named: HashSet<NotificationId> = HashSet::new();
+        let new: Vec<Notification> = part
+            .iter()
+            .flat_map(|(_, notices)| notices)
+            .filter(|notice| named.insert(notice.notification_id))
+            .map(|notice| Notification::new(notice.clone(), now))
+            .collect();
+        let mut tries = 0;
+        decide_and_commit(&self.0.store, || {
+            tries += 1;
+            self.write(&new, tries > 1)
+        })
+        .await
+    }
+
+    async fn write(&self, new: &[Notification], look_first: bool) -> Result<Decision<()>, Fault> {
+        let mut transaction = Transaction::new(self.0.sources.fresh_id());
+        let known = if look_first {
+            let keys: Vec<Key> = new.iter().map(Record::key).collect();
+            self.0.store.get(&keys).await?
+        } else {
+            vec![None; new.len()]
+        };
+        for (notification, _) in new.iter().zip(known).filter(|(_, known)| known.is_none()) {
+            transaction.create(notification)?;
+        }
+        Ok(if transaction.is_empty() { Decision::Nothing(()) } else { Decision::Commit(transaction, ()) })
+    }
+}
+
+/// Sends letters. Without a mailer there is nothing to do.
+pub struct Emails<S>(pub(crate) Notifications<S>);
+
+impl<S: Store> Consumer for Emails<S> {
+    const NAME: &'static str = NOTIFICATIONS_EMAILS;
+
+    async fn handle(&self, batch: &[Delivery]) -> Vec<Outcome> {
+        let mut outcomes = vec![Outcome::Done; batch.len()];
+        let Some(mailer) = &self.0.mailer else {
+            return outcomes;
+        };
+        let mut wanted = Vec::new();
+        for (index, delivery) in batch.iter().enumerate() {
+            match read(delivery) {
+                // No event is worth more than one letter, so what becomes of the delivery is what becomes of that.
+                Ok(notices) => {
+                    let worthy = notices.into_iter().find(|notice| notice.kind.is_worth_a_letter());
+                    wanted.extend(worthy.map(|notice| (index, notice)));
+                }
+                Err(outcome) => outcomes[index] = outcome,
+            }
+        }
+        match self.keep_wanted(&mut wanted).await {
+            Ok(()) => {
+                let sent = wanted.into_iter().map(|(index, notice)| {
+                    let (mailer, directory) = (Arc::clone(mailer), Arc::clone(&self.0.directory));
+                    async move { (index, send(mailer.as_ref(), directory.as_ref(), notice).await) }
+                });
+                let mut sent = futures::stream::iter(sent).buffer_unordered(LETTERS_AT_ONCE);
+                while let Some((index, outcome)) = sent.next().await {
+                    outcomes[index] = outcome;
+                }
+            }
+            Err(fault) => {
+                let outcome = fault.into_outcome();
+                wanted.iter().for_each(|(index, _)| outcomes[*index] = outcome.clone());
+            }
+        }
+        outcomes
+    }
+}
+
+impl<S: Store> Emails<S> {
+    /// Drops what is for people who do not want letters.
+    async fn keep_wanted(&self, wanted: &mut Vec<(usize, Notice)>) -> Result<(), Fault> {
+        let owners: HashSet<UserId> = wanted.iter().map(|(_, notice)| notice.owner).collect();
+        if owners.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<Key> = owners.iter().map(|owner| preferences_key(*owner)).collect();
+        let stored = runtime::get_many::<S, Preferences>(&self.0.store, &keys).await?;
+        let said: HashMap<UserId, bool> =
+            stored.into_iter().flatten().map(|held| (held.record.owner, held.record.email)).collect();
+        wanted.retain(|(_, Notice { owner, .. })| {
+            said.get(owner).copied().unwrap_or_else(|| Preferences::unsaid(*owner).email)
+        });
+        Ok(())
+    }
+}
+
+async fn send(mailer: &dyn Mailer, directory: &dyn Directory, notice: Notice) -> Outcome {
+    let to = match directory.email_address(notice.owner).await {
+        Ok(Some(to)) => to,
+        // She has no confirmed address: her inbox has to do.
+        Ok(None) => return Outcome::Done,
+        Err(error) => return Fault::from(error).into_outcome(),
+    };
+    let letter = Letter {
+        letter_id: notice.notification_id.to_string(),
+        to,
+        subject: notice.title,
+        body: notice.text + CLOSING_LINES,
+    };
+    match mailer.send(&letter).await {
+        Ok(()) => Outcome::Done,
+        Err(MailError::Later(reason)) => {
+            Outcome::Retry { after: Duration::ZERO, reason: without_addresses(&reason) }
+        }
+        Err(MailError::Never(reason)) => Outcome::Reject { reason: without_addresses(&reason) },
+    }
+}
+
+/// What a mail server says often repeats the address, which belongs into no log and no dead letter.
+fn without_addresses(said: &str) -> String {
+    let words = said.split_whitespace().map(|word| if word.contains('@') { "(address)" } else { word });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+#[path = "consumers_tests.rs"]
+mod tests;
