@@ -1,6 +1,7 @@
 //! A bank of the test's own: the release binary on a data directory that outlives it.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -31,7 +32,7 @@ impl Bank {
         }
     }
 
-    /// Starts the bank and waits until it says where it listens.
+    /// Starts the bank and waits until it says where it listens. It logs to a file beside its data, `{data_dir}.log`.
     pub fn start(binary: &Path, data_dir: &Path) -> Self {
         let arguments: [&OsStr; 7] = [
             "serve".as_ref(),
@@ -42,9 +43,9 @@ impl Bank {
             "--data-dir".as_ref(),
             data_dir.as_ref(),
         ];
-        let spawned =
-            Command::new(binary).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
-        let mut child = match spawned {
+        let mut command = Command::new(binary);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log_of(data_dir));
+        let mut child = match command.spawn() {
             Ok(child) => child,
             Err(error) => panic!("{} does not start: {error}", binary.display()),
         };
@@ -98,6 +99,14 @@ impl Drop for Bank {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+fn log_of(data_dir: &Path) -> File {
+    let path = data_dir.with_extension("log");
+    match File::options().create(true).append(true).open(&path) {
+        Ok(log) => log,
+        Err(error) => panic!("{} can not be written: {error}", path.display()),
     }
 }
 

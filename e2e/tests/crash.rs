@@ -33,9 +33,9 @@ struct Request {
 }
 
 /// A directory that is removed when the test has passed, and kept for a look when it has not.
-struct DataDir(PathBuf);
+struct Scratch(PathBuf);
 
-impl DataDir {
+impl Scratch {
     fn new() -> Self {
         let path =
             PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("crash-{:016x}", rand::random::<u64>()));
@@ -44,10 +44,10 @@ impl DataDir {
     }
 }
 
-impl Drop for DataDir {
+impl Drop for Scratch {
     fn drop(&mut self) {
         if thread::panicking() {
-            eprintln!("the data directory is kept: {}", self.0.display());
+            eprintln!("the bank's data and log are kept in {}", self.0.display());
         } else {
             let _ = std::fs::remove_dir_all(&self.0);
         }
@@ -191,8 +191,9 @@ fn check_account(customer: &Person, account_id: &str, expected: &Expected) {
 
 #[test]
 fn what_was_answered_survives_being_killed() {
-    let (binary, data_dir) = (Bank::binary(), DataDir::new());
-    let mut bank = Bank::start(&binary, &data_dir.0);
+    let (binary, scratch) = (Bank::binary(), Scratch::new());
+    let data_dir = scratch.0.join("data");
+    let mut bank = Bank::start(&binary, &data_dir);
     let mut people: Vec<Person> = (0..PEOPLE).map(|_| Person::sign_up(&bank.api)).collect();
     let mut accounts = Vec::new();
     let mut expected = BTreeMap::new();
@@ -211,7 +212,7 @@ fn what_was_answered_survives_being_killed() {
         assert!(answered > 0, "the bank answered nothing before it was killed");
         println!("round {round}: {} requests, {answered} of them answered", requests.len());
 
-        bank = Bank::start(&binary, &data_dir.0);
+        bank = Bank::start(&binary, &data_dir);
         people = people.iter().map(|customer| customer.at(&bank.api)).collect();
         for request in &requests {
             let customer = &people[request.person];
@@ -230,7 +231,7 @@ fn what_was_answered_survives_being_killed() {
 
     let stopped = bank.terminate();
     assert!(stopped.success(), "after SIGTERM the bank ended with {stopped}");
-    let audit = Bank::audit(&binary, &data_dir.0);
+    let audit = Bank::audit(&binary, &data_dir);
     let told = [String::from_utf8_lossy(&audit.stdout), String::from_utf8_lossy(&audit.stderr)].concat();
     println!("{told}");
     assert!(audit.status.success(), "the audit ended with {}: {told}", audit.status);

@@ -42,7 +42,11 @@ impl WalLength {
 }
 
 /// Lets a writing connection report the length of the log, and wake the checkpointer at every step.
-pub(crate) fn watch(connection: &mut Connection, length: WalLength, wake: SyncSender<()>) -> rusqlite::Result<()> {
+pub(crate) fn watch(
+    connection: &mut Connection,
+    length: WalLength,
+    wake: SyncSender<()>,
+) -> rusqlite::Result<()> {
     let mut last = 0;
     connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: std::ffi::c_int| {
         let pages = u64::try_from(pages).unwrap_or(0);

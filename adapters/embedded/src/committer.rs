@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -127,7 +127,8 @@ impl Writer {
             save_at: None,
             tidy_at: Instant::now(),
         };
-        let thread = std::thread::Builder::new().name("committer".to_owned()).spawn(move || committer.run())?;
+        let thread =
+            std::thread::Builder::new().name("committer".to_owned()).spawn(move || committer.run())?;
         let threads = Mutex::new(vec![thread, checkpointer]);
         Ok(Self { queue: RwLock::new(Some(queue)), bytes, threads })
     }
@@ -139,11 +140,12 @@ impl Writer {
         let sent = if waiting + bytes > QUEUE_BYTES_MAX {
             Err(QUEUE_RETRY_AFTER)
         } else {
-            let queue = self.queue.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-            match queue.as_ref().map(|queue| queue.try_send(work)) {
-                Some(Ok(())) => Ok(()),
-                Some(Err(TrySendError::Full(_))) => Err(QUEUE_RETRY_AFTER),
-                Some(Err(TrySendError::Disconnected(_))) | None => Err(DISK_RETRY_AFTER),
+            match &*self.queue.read().unwrap_or_else(PoisonError::into_inner) {
+                None => Err(DISK_RETRY_AFTER),
+                Some(queue) => queue.try_send(work).map_err(|error| match error {
+                    TrySendError::Full(_) => QUEUE_RETRY_AFTER,
+                    TrySendError::Disconnected(_) => DISK_RETRY_AFTER,
+                }),
             }
         };
         sent.map_err(|retry_after| {
@@ -155,7 +157,7 @@ impl Writer {
 
     /// Lets the committer finish what is waiting, and waits for it. It is safe to call this twice.
     pub(crate) fn stop(&self) {
-        drop(self.queue.write().unwrap_or_else(std::sync::PoisonError::into_inner).take());
+        drop(self.queue.write().unwrap_or_else(PoisonError::into_inner).take());
         for thread in locked(&self.threads).drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the store has panicked");
@@ -249,7 +251,9 @@ impl Committer {
         while works.is_empty() {
             let until = self.save_at.map_or(self.tidy_at, |at| at.min(self.tidy_at));
             match self.works.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(Work::Moved) => self.save_at = self.save_at.or_else(|| Some(Instant::now() + CURSORS_DELAY)),
+                Ok(Work::Moved) => {
+                    self.save_at = self.save_at.or_else(|| Some(Instant::now() + CURSORS_DELAY));
+                }
                 Ok(work) => self.take(work, &mut works, &mut bytes),
                 Err(RecvTimeoutError::Timeout) => return Some(works),
                 Err(RecvTimeoutError::Disconnected) => return None,
@@ -294,7 +298,9 @@ impl Committer {
             Err(GroupError::NotWritten(error)) => {
                 tracing::error!(%error, size, "a group was not written");
                 metrics::counter!("store_busy_total").increment(size as u64);
-                works.into_iter().for_each(|work| refuse(work, CommitError::Busy { retry_after: DISK_RETRY_AFTER }));
+                works
+                    .into_iter()
+                    .for_each(|work| refuse(work, CommitError::Busy { retry_after: DISK_RETRY_AFTER }));
                 Ok(())
             }
             Err(GroupError::Fatal(error)) => {

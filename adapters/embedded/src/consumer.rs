@@ -67,7 +67,8 @@ struct Reading {
 impl Reading {
     /// The last record that this consumer is done with, like all before it.
     fn cursor(&self) -> u64 {
-        let oldest = self.under_way.first_key_value().map_or(self.next, |(sequence, _)| self.next.min(*sequence));
+        let oldest =
+            self.under_way.first_key_value().map_or(self.next, |(sequence, _)| self.next.min(*sequence));
         oldest - 1
     }
 
@@ -155,7 +156,8 @@ impl ConsumerState {
             let reading = &self.readings[index];
             *has_moved |= reading.cursor() > reading.saved;
             if reading.fetched.is_empty() && reading.next < tail.first() {
-                behind = Some(Taken::Behind { outbox: reading.outbox, from: reading.next, to: tail.next - 1 });
+                behind =
+                    Some(Taken::Behind { outbox: reading.outbox, from: reading.next, to: tail.next - 1 });
             }
         }
         if messages.is_empty() { behind.unwrap_or(Taken::Nothing) } else { Taken::Messages(messages) }
@@ -211,7 +213,12 @@ impl ConsumerState {
         self.under_way.values().filter(|delivery| matches!(delivery.origin, Origin::Retry { .. })).count()
     }
 
-    pub(crate) fn take_retries(&mut self, due: Vec<Deliverable>, limit: usize, receipts: &mut u64) -> Vec<Received> {
+    pub(crate) fn take_retries(
+        &mut self,
+        due: Vec<Deliverable>,
+        limit: usize,
+        receipts: &mut u64,
+    ) -> Vec<Received> {
         let mut messages = Vec::with_capacity(due.len().min(limit));
         for Deliverable { retry_id, attempt, envelope } in due {
             let origin = Origin::Retry { retry_id };
@@ -226,7 +233,9 @@ impl ConsumerState {
     /// The message is no longer under way. True if it came from the log, whose cursor may move by it.
     pub(crate) fn end(&mut self, delivery: &UnderWay) -> bool {
         let Origin::Log { outbox, sequence } = delivery.origin else { return false };
-        let Some(reading) = self.readings.iter_mut().find(|reading| reading.outbox == outbox) else { return false };
+        let Some(reading) = self.readings.iter_mut().find(|reading| reading.outbox == outbox) else {
+            return false;
+        };
         let Some(count) = reading.under_way.get_mut(&sequence) else { return false };
         *count -= 1;
         if *count == 0 {

@@ -50,7 +50,9 @@ impl Prepared {
         }
         let outgoing = match transaction.outbox() {
             None => None,
-            Some((outbox, _)) if !schema.outboxes.contains_key(&outbox) => return Err(PrepareError::NoTable(outbox)),
+            Some((outbox, _)) if !schema.outboxes.contains_key(&outbox) => {
+                return Err(PrepareError::NoTable(outbox));
+            }
             Some((outbox, messages)) => {
                 let json = serde_json::to_string(messages)?;
                 Some(Outgoing { outbox, json, messages: messages.iter().cloned().map(Arc::new).collect() })
@@ -131,7 +133,8 @@ impl Group<'_> {
 
     fn append(&mut self, id: Uuid, outgoing: Outgoing) -> rusqlite::Result<()> {
         let Outgoing { outbox, json, messages } = outgoing;
-        let (Some(statements), Some(next)) = (self.schema.outboxes.get(&outbox), self.next.get_mut(&outbox)) else {
+        let (Some(statements), Some(next)) = (self.schema.outboxes.get(&outbox), self.next.get_mut(&outbox))
+        else {
             return Err(no_table(outbox));
         };
         let sequence = *next;
@@ -170,10 +173,22 @@ impl Group<'_> {
                 match expect {
                     Expect::Absent => prepare(&statements.insert)?
                         .execute(params![partition, sort, revision, expires_at, body])?,
-                    Expect::Exactly(held) => prepare(&statements.update)?
-                        .execute(params![partition, sort, revision, expires_at, body, stored(held.0)])?,
-                    Expect::OlderThan(newer) => prepare(&statements.supersede)?
-                        .execute(params![partition, sort, revision, expires_at, body, stored(newer.0)])?,
+                    Expect::Exactly(held) => prepare(&statements.update)?.execute(params![
+                        partition,
+                        sort,
+                        revision,
+                        expires_at,
+                        body,
+                        stored(held.0)
+                    ])?,
+                    Expect::OlderThan(newer) => prepare(&statements.supersede)?.execute(params![
+                        partition,
+                        sort,
+                        revision,
+                        expires_at,
+                        body,
+                        stored(newer.0)
+                    ])?,
                 }
             }
             (Action::Delete, Expect::Exactly(held)) => {
@@ -195,7 +210,8 @@ impl Group<'_> {
         let UnderWay { origin, envelope, attempt } = &ending.delivery;
         match (&ending.row, *origin) {
             (Row::Again { at, reason }, Origin::Retry { retry_id }) => {
-                let sql = "UPDATE queue_retries SET due_at = ?2, attempt = ?3, reason = ?4 WHERE retry_id = ?1";
+                let sql =
+                    "UPDATE queue_retries SET due_at = ?2, attempt = ?3, reason = ?4 WHERE retry_id = ?1";
                 self.execute(sql, params![retry_id, at.as_millis(), attempt, reason])
             }
             (Row::Again { at, reason }, Origin::Log { .. }) => {
@@ -218,7 +234,9 @@ impl Group<'_> {
     fn forget(&self, origin: Origin) -> rusqlite::Result<()> {
         match origin {
             Origin::Log { .. } => Ok(()),
-            Origin::Retry { retry_id } => self.execute("DELETE FROM queue_retries WHERE retry_id = ?1", params![retry_id]),
+            Origin::Retry { retry_id } => {
+                self.execute("DELETE FROM queue_retries WHERE retry_id = ?1", params![retry_id])
+            }
         }
     }
 

@@ -39,7 +39,8 @@ use std::time::Duration;
 
 use kernel::Timestamp;
 use ports::{
-    CommitError, Cursor, Item, Key, Page, Place, Range, Sources, Store, Subscription, Table, Transaction, Unavailable,
+    CommitError, Cursor, Item, Key, Page, Place, Range, Sources, Store, Subscription, Table, Transaction,
+    Unavailable,
 };
 use rusqlite::{Connection, params};
 use tokio::sync::{oneshot, watch};
@@ -214,7 +215,12 @@ impl Store for EmbeddedStore {
         Ok(self.inner.reader.query(range).await?)
     }
 
-    async fn scan(&self, table: Table, after: Option<&Place>, limit: usize) -> Result<Page<Place>, Unavailable> {
+    async fn scan(
+        &self,
+        table: Table,
+        after: Option<&Place>,
+        limit: usize,
+    ) -> Result<Page<Place>, Unavailable> {
         Ok(self.inner.reader.scan(table, after, limit).await?)
     }
 
@@ -235,10 +241,15 @@ impl Store for EmbeddedStore {
 }
 
 /// Finds where every consumer stands.
-fn load_log(connection: &Connection, schema: &Schema, subscriptions: &[Subscription]) -> rusqlite::Result<Log> {
+fn load_log(
+    connection: &Connection,
+    schema: &Schema,
+    subscriptions: &[Subscription],
+) -> rusqlite::Result<Log> {
     let cursors = reader::cursors(connection)?;
     for (consumer, outbox) in cursors.keys() {
-        let is_subscribed = |s: &Subscription| s.consumer == consumer && s.outboxes.iter().any(|o| o.0 == outbox);
+        let is_subscribed =
+            |s: &Subscription| s.consumer == consumer && s.outboxes.iter().any(|o| o.0 == outbox);
         if !subscriptions.iter().any(is_subscribed) {
             tracing::warn!(consumer, outbox, "a saved cursor belongs to no subscription and is ignored");
         }
@@ -249,8 +260,12 @@ fn load_log(connection: &Connection, schema: &Schema, subscriptions: &[Subscript
         last.insert(*outbox, read_back(sequence));
     }
     let start = |subscription: &Subscription| {
-        let mut start =
-            Start { subscription: subscription.clone(), cursors: BTreeMap::new(), waiting: 0, next_due: None };
+        let mut start = Start {
+            subscription: subscription.clone(),
+            cursors: BTreeMap::new(),
+            waiting: 0,
+            next_due: None,
+        };
         let kinds = serde_json::to_string(&subscription.kinds)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
         for outbox in &subscription.outboxes {
@@ -259,7 +274,9 @@ fn load_log(connection: &Connection, schema: &Schema, subscriptions: &[Subscript
             let cursor = cursors.get(&name).copied().unwrap_or(0);
             start.cursors.insert(*outbox, cursor);
             let waiting: i64 =
-                connection.query_row(&statements.waiting, params![stored(cursor) + 1, 0, kinds], |row| row.get(0))?;
+                connection.query_row(&statements.waiting, params![stored(cursor) + 1, 0, kinds], |row| {
+                    row.get(0)
+                })?;
             start.waiting += read_back(waiting);
         }
         let sql = "SELECT min(due_at) FROM queue_retries WHERE consumer = ?1";

@@ -135,7 +135,8 @@ impl Log {
                 tail.append(record);
             }
         }
-        let names: Vec<_> = consumers.iter().zip(to_wake).filter(|(_, wake)| *wake).map(|(c, _)| c.name).collect();
+        let names: Vec<_> =
+            consumers.iter().zip(to_wake).filter(|(_, wake)| *wake).map(|(c, _)| c.name).collect();
         drop(state);
         for name in names {
             self.notify(name);

@@ -80,7 +80,10 @@ pub enum OpenError {
 }
 
 fn serving(announced: Option<&str>) -> String {
-    announced.map_or_else(|| "another process".to_owned(), |text| format!("another process, which serves on {text}"))
+    announced.map_or_else(
+        || "another process".to_owned(),
+        |text| format!("another process, which serves on {text}"),
+    )
 }
 
 impl OpenError {

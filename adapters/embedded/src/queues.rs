@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use kernel::Timestamp;
-use ports::{CommitError, DeadLetter, QueueDepth, Queues, Received, Settled, Subscription, Unavailable, Verdict};
+use ports::{
+    CommitError, DeadLetter, QueueDepth, Queues, Received, Settled, Subscription, Unavailable, Verdict,
+};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::oneshot;
 
@@ -85,7 +87,9 @@ impl Queues for EmbeddedStore {
         self.writer()?;
         let mut depths = Vec::with_capacity(self.inner.subscriptions.len());
         for (consumer, waiting) in self.inner.log.waiting() {
-            let Some(subscription) = self.inner.subscriptions.iter().find(|s| s.consumer == consumer) else { continue };
+            let Some(subscription) = self.inner.subscriptions.iter().find(|s| s.consumer == consumer) else {
+                continue;
+            };
             depths.push(self.depth(subscription, waiting).await?);
         }
         Ok(depths)
@@ -120,9 +124,10 @@ impl EmbeddedStore {
             return Ok(Vec::new());
         }
         let under_way = log.begin_retries(consumer);
-        let (due, next_due) = self.inner.reader.retries(consumer, now, limit + under_way).inspect_err(|_| {
-            log.due(consumer, now);
-        })?;
+        let (due, next_due) =
+            self.inner.reader.retries(consumer, now, limit + under_way).inspect_err(|_| {
+                log.due(consumer, now);
+            })?;
         let received = log.take_retries(consumer, due, limit);
         if received.len() == limit {
             log.due(consumer, now);
@@ -139,7 +144,9 @@ impl EmbeddedStore {
             (Health::Serving, Some(writer)) => Ok(writer),
             (Health::Failed(error), _) => Err(Unavailable(format!("it has failed: {error}"))),
             (Health::Closed, _) => Err(ReadError::Closed.into()),
-            (Health::ReadOnly | Health::Serving, _) => Err(Unavailable("it was opened for reading only".to_owned())),
+            (Health::ReadOnly | Health::Serving, _) => {
+                Err(Unavailable("it was opened for reading only".to_owned()))
+            }
         }
     }
 
@@ -149,7 +156,9 @@ impl EmbeddedStore {
         loop {
             let (answer, answered) = oneshot::channel();
             let result = match self.writer()?.submit(work(answer)) {
-                Ok(()) => answered.await.unwrap_or_else(|_| Err(CommitError::Unknown("it has stopped".to_owned()))),
+                Ok(()) => {
+                    answered.await.unwrap_or_else(|_| Err(CommitError::Unknown("it has stopped".to_owned())))
+                }
                 Err(error) => Err(error),
             };
             match result {
@@ -179,8 +188,16 @@ impl EmbeddedStore {
             Ok(QueueDepth {
                 consumer: consumer.to_owned(),
                 waiting,
-                retrying: count(connection, "SELECT count(*) FROM queue_retries WHERE consumer = ?1", consumer)?,
-                dead: count(connection, "SELECT count(*) FROM queue_dead_letters WHERE consumer = ?1", consumer)?,
+                retrying: count(
+                    connection,
+                    "SELECT count(*) FROM queue_retries WHERE consumer = ?1",
+                    consumer,
+                )?,
+                dead: count(
+                    connection,
+                    "SELECT count(*) FROM queue_dead_letters WHERE consumer = ?1",
+                    consumer,
+                )?,
                 oldest_at,
             })
         });

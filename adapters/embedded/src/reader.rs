@@ -159,24 +159,36 @@ impl Reader {
         };
         let limit = page_limit(*limit);
         let mut statement = connection.prepare_cached(sql)?;
-        let rows = statement.query_map(params![partition, first, last, after, more_than(limit)], |row| item(*table, row))?;
+        let rows = statement
+            .query_map(params![partition, first, last, after, more_than(limit)], |row| item(*table, row))?;
         page(rows, limit, |item| item.key.sort.clone())
     }
 
-    pub(crate) async fn scan(self: &Arc<Self>, table: Table, after: Option<&Place>, limit: usize) -> Result<Page<Place>> {
+    pub(crate) async fn scan(
+        self: &Arc<Self>,
+        table: Table,
+        after: Option<&Place>,
+        limit: usize,
+    ) -> Result<Page<Place>> {
         // No key is empty, so the first page begins behind an empty one.
         let (partition, sort) = after.cloned().unwrap_or_default();
         self.read_long(move |reader, connection| {
             let limit = page_limit(limit);
             let mut statement = connection.prepare_cached(&reader.items(table)?.scan)?;
-            let rows = statement.query_map(params![partition, sort, more_than(limit)], |row| item(table, row))?;
+            let rows =
+                statement.query_map(params![partition, sort, more_than(limit)], |row| item(table, row))?;
             page(rows, limit, |item| (item.key.partition.clone(), item.key.sort.clone()))
         })
         .await
     }
 
     /// Records of the log between two sequences: as many as one read should have, from the first on.
-    pub(crate) async fn records(self: &Arc<Self>, outbox: Table, from: u64, to: u64) -> Result<Vec<LogRecord>> {
+    pub(crate) async fn records(
+        self: &Arc<Self>,
+        outbox: Table,
+        from: u64,
+        to: u64,
+    ) -> Result<Vec<LogRecord>> {
         self.read_long(move |reader, connection| {
             let mut statement = connection.prepare_cached(&reader.outbox(outbox)?.records)?;
             let mut rows = statement.query(params![stored(from), stored(to), LOG_RECORDS_MAX])?;
@@ -187,7 +199,10 @@ impl Reader {
             {
                 let messages = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
                 bytes += messages.len();
-                records.push(LogRecord { sequence: read_back(row.get(0)?), messages: serde_json::from_str(messages)? });
+                records.push(LogRecord {
+                    sequence: read_back(row.get(0)?),
+                    messages: serde_json::from_str(messages)?,
+                });
             }
             Ok(records)
         })
@@ -214,14 +229,19 @@ impl Reader {
                     return Ok((due, Some(due_at)));
                 }
                 let attempt: u32 = row.get(2)?;
-                let envelope = serde_json::from_str(row.get_ref(3)?.as_str().map_err(rusqlite::Error::from)?)?;
+                let envelope =
+                    serde_json::from_str(row.get_ref(3)?.as_str().map_err(rusqlite::Error::from)?)?;
                 due.push(Deliverable { retry_id: row.get(0)?, attempt: attempt + 1, envelope });
             }
             Ok((due, None))
         })
     }
 
-    pub(crate) async fn dead_letters(self: &Arc<Self>, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>> {
+    pub(crate) async fn dead_letters(
+        self: &Arc<Self>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>> {
         let after = after.unwrap_or("").to_owned();
         self.read_long(move |_, connection| {
             let sql = "SELECT dead_letter_id, consumer, reason, attempts, died_at, envelope FROM queue_dead_letters \

@@ -70,7 +70,9 @@ impl ItemStatements {
         Self {
             revision: format!("SELECT revision FROM \"{name}\" WHERE partition = ?1 AND sort = ?2"),
             read: format!("SELECT {columns} FROM \"{name}\" WHERE partition = ?1 AND sort = ?2"),
-            insert: format!("INSERT INTO \"{name}\" ({columns}) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING"),
+            insert: format!(
+                "INSERT INTO \"{name}\" ({columns}) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING"
+            ),
             update: format!(
                 "UPDATE \"{name}\" SET revision = ?3, expires_at = ?4, body = ?5 \
                  WHERE partition = ?1 AND sort = ?2 AND revision = ?6"
@@ -80,7 +82,9 @@ impl ItemStatements {
                  SET revision = excluded.revision, expires_at = excluded.expires_at, body = excluded.body \
                  WHERE revision < ?6"
             ),
-            delete_exactly: format!("DELETE FROM \"{name}\" WHERE partition = ?1 AND sort = ?2 AND revision = ?3"),
+            delete_exactly: format!(
+                "DELETE FROM \"{name}\" WHERE partition = ?1 AND sort = ?2 AND revision = ?3"
+            ),
             delete: format!("DELETE FROM \"{name}\" WHERE partition = ?1 AND sort = ?2"),
             ascending: format!("{range} ASC LIMIT ?5"),
             descending: format!("{range} DESC LIMIT ?5"),

@@ -32,8 +32,9 @@ pub(crate) fn tidy(
         has_more |= trimmed == TRIM_RECORDS_MAX as usize;
     }
     for statements in schema.items.values() {
-        let swept =
-            connection.prepare_cached(&statements.sweep)?.execute(params![now.as_millis(), SWEEP_ITEMS_MAX])?;
+        let swept = connection
+            .prepare_cached(&statements.sweep)?
+            .execute(params![now.as_millis(), SWEEP_ITEMS_MAX])?;
         has_more |= swept == SWEEP_ITEMS_MAX as usize;
     }
     Ok(has_more)

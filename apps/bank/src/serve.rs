@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
-use embedded::{Access, EmbeddedStore};
+use embedded::Access;
 use identity::Keys;
 use ports::Mailer;
+use telemetry::{Metrics, UPKEEP_PERIOD};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -42,6 +43,7 @@ pub async fn serve(options: &ServeOptions) -> Result<(), Failure> {
 
     let (stop, shutdown) = watch::channel(false);
     let consumers = world.start_consumers(&shutdown);
+    tokio::spawn(keep_up(metrics.clone()));
     if options.demo {
         demo::fill(&world).await?;
     }
@@ -66,6 +68,14 @@ pub async fn serve(options: &ServeOptions) -> Result<(), Failure> {
     match failed {
         Some(reason) => Err(Failure::new(format!("the store failed and the bank stopped: {reason}"))),
         None => Ok(()),
+    }
+}
+
+/// Folds measures that nobody has asked for, so that they do not pile up.
+async fn keep_up(metrics: Metrics) {
+    loop {
+        tokio::time::sleep(UPKEEP_PERIOD).await;
+        metrics.upkeep();
     }
 }
 

@@ -29,6 +29,8 @@ const PROTECTED: &[(&str, &str)] = &[
     ("GET", "/balances"),
     ("GET", "/notifications"),
     ("POST", "/notifications/{id}/read"),
+    ("GET", "/notifications/preferences"),
+    ("POST", "/auth/sign-out"),
 ];
 
 fn ask(person: &Person, method: &str, path: &str) -> Answer {

@@ -15,7 +15,9 @@ use std::time::Duration;
 use contracts::Message;
 use kernel::{AccountId, OperationId, UserId};
 use ports::{Held, Place, Sources, Store, Transaction};
-use runtime::{Answered, Caller, Decision, Fault, InFlight, Once, RecordCache, Waiters, decide_and_commit, envelope};
+use runtime::{
+    Answered, Caller, Decision, Fault, InFlight, Once, RecordCache, Waiters, decide_and_commit, envelope,
+};
 
 pub use consumers::Closings;
 use domain::{Account, Asked, Rejection, Request};

@@ -3,7 +3,7 @@
 //!
 //! Memory: one head and a place an account, and the few entries that wait.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use kernel::{AccountId, Currency, Money};
 use serde::Serialize;
@@ -56,6 +56,7 @@ pub(crate) struct Audit {
     books: Books,
     chains: HashMap<AccountId, Chain>,
     contra: BTreeMap<Currency, (i128, i128)>,
+    closed: HashSet<AccountId>,
 }
 
 /// The entries of an account, as far as they follow one another.
@@ -83,7 +84,9 @@ impl Audit {
             LedgerItem::Verdict(record) => match record.verdict {
                 Verdict::Posted(entry) => self.take_entry(&entry),
                 Verdict::Refused(_) => self.books.refusals += 1,
-                Verdict::Closed(_) => {}
+                Verdict::Closed(closed) => {
+                    self.closed.insert(closed.account_id);
+                }
             },
         }
     }
@@ -158,6 +161,10 @@ impl Audit {
                     head.version,
                     Money::from_minor(balance_minor, head.balance.currency),
                 ));
+            }
+            if head.is_closed != self.closed.contains(account_id) {
+                let (stored, judged) = if head.is_closed { ("closed", "open") } else { ("open", "closed") };
+                findings.push(format!("account {account_id} is {stored}, but its journal has it {judged}"));
             }
             if head.balance.minor < 0 {
                 findings.push(format!("account {account_id} is overdrawn: {}", head.balance));

@@ -118,7 +118,7 @@ impl TryFrom<String> for Hash {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         const REASON: &str = "a hash is 64 hexadecimal digits";
-        if text.len() != 64 || !text.is_ascii() {
+        if text.len() != 64 || !text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(REASON);
         }
         let mut bytes = [0; 32];
@@ -367,7 +367,7 @@ pub fn apply(heads: &mut Heads, verdict: &Verdict) {
 pub fn hash(entry: &Entry, link: &Link) -> Hash {
     let description = entry.description.as_deref().unwrap_or_default();
     let canonical = format!(
-        "{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n",
+        "{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n",
         link.account_id,
         link.owner,
         link.version,
@@ -378,6 +378,7 @@ pub fn hash(entry: &Entry, link: &Link) -> Hash {
         entry.amount.minor,
         entry.amount.currency,
         link.balance_after.minor,
+        link.balance_after.currency,
         entry.occurred_at.as_millis(),
         description.len(),
     );

@@ -12,7 +12,9 @@ use contracts::Message;
 use contracts::topology::consumers::{NOTIFICATIONS_EMAILS, NOTIFICATIONS_EVENTS};
 use futures::StreamExt;
 use kernel::{NotificationId, UserId};
-use ports::{Consumer, Delivery, Directory, Key, Letter, MailError, Mailer, Outcome, Record, Store, Transaction};
+use ports::{
+    Consumer, Delivery, Directory, Key, Letter, MailError, Mailer, Outcome, Record, Store, Transaction,
+};
 use runtime::{Decision, Fault, decide_and_commit, parts};
 
 use crate::Notifications;

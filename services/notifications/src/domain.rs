@@ -6,7 +6,8 @@
 use contracts::Message;
 use contracts::accounts::AccountState;
 use contracts::ledger::{
-    CloseRejectedEvent, FailureReason, Leg, MoveFailedEvent, MovedEvent, TransferFailedEvent, TransferredEvent,
+    CloseRejectedEvent, FailureReason, Leg, MoveFailedEvent, MovedEvent, TransferFailedEvent,
+    TransferredEvent,
 };
 use kernel::{AccountId, NotificationId, OperationId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
@@ -172,10 +173,8 @@ fn move_failed(failed: &MoveFailedEvent, kind: Kind, movement: &str) -> Notice {
 fn sent(transferred: &TransferredEvent) -> Notice {
     let TransferredEvent { amount, from, description, .. } = transferred;
     let note = note("Your note", description.as_deref());
-    let text = format!(
-        "{amount} was transferred from your account. It now holds {}.{note}",
-        from.balance_after
-    );
+    let text =
+        format!("{amount} was transferred from your account. It now holds {}.{note}", from.balance_after);
     about_leg(transferred, from).notice(Kind::TransferSent, format!("You sent {amount}"), text)
 }
 

@@ -103,8 +103,7 @@ async fn list<S: Store>(
 ) -> Result<Json<Listing<NotificationView>>, Problem> {
     let page = Paging { limit, cursor }.page()?;
     let filter = if unread == Some(true) { Filter::Unread } else { Filter::All };
-    let (found, next) =
-        notifications.notifications(caller.user_id, filter, page.after, page.limit).await?;
+    let (found, next) = notifications.notifications(caller.user_id, filter, page.after, page.limit).await?;
     Ok(Json(Listing::new(found.into_iter().map(NotificationView::from).collect(), next.as_deref())))
 }
 
@@ -139,7 +138,8 @@ async fn prefer<S: Store>(
     Signed(caller): Signed,
     Body(PreferencesBody { email }): Body<PreferencesBody>,
 ) -> Result<Json<PreferencesBody>, Problem> {
-    let Preferences { email, .. } = notifications.prefer(Preferences { owner: caller.user_id, email }).await?;
+    let Preferences { email, .. } =
+        notifications.prefer(Preferences { owner: caller.user_id, email }).await?;
     Ok(Json(PreferencesBody { email }))
 }
 

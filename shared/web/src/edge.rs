@@ -70,7 +70,6 @@ fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
     let asked = ["idempotency-key", "prefer", "traceparent", "x-correlation-id"].map(HeaderName::from_static);
     let told = [
         "idempotency-replayed",
-        "preference-applied",
         "ratelimit-limit",
         "ratelimit-remaining",
         "ratelimit-reset",

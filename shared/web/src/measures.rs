@@ -13,7 +13,9 @@ pub(crate) const NO_ROUTE: &str = "none";
 /// The measures of every route, method and status seen so far; there are only as many as the bank has of them. They are
 /// kept because to look one up by its labels costs more than to count.
 #[derive(Default)]
-pub(crate) struct Measures(RwLock<HashMap<String, HashMap<(&'static str, StatusCode), Measure>>>);
+pub(crate) struct Measures(RwLock<HashMap<String, OfRoute>>);
+
+type OfRoute = HashMap<(&'static str, StatusCode), Measure>;
 
 #[derive(Clone)]
 struct Measure {

@@ -5,6 +5,15 @@ use std::error::Error;
 /// The longest message and the longest name of a field that are answered, in characters.
 const CHARACTERS_MAX: usize = 120;
 
+/// How errors of the parsers of numbers and identifiers begin, and what a person is told.
+const IN_OTHER_WORDS: [(&str, &str); 5] = [
+    ("UUID parsing failed", "is not an identifier of this bank"),
+    ("invalid digit", "must be a whole number"),
+    ("cannot parse integer", "must be a whole number"),
+    ("number too large", "is too large"),
+    ("number too small", "is too small"),
+];
+
 /// The first error of this type among an error and its causes.
 pub(crate) fn cause<'a, E: Error + 'static>(mut error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     loop {
@@ -37,7 +46,8 @@ impl Wrong {
         } else if let Some(expected) = expected(error) {
             (path.to_owned(), format!("must be {expected}"))
         } else {
-            (path.to_owned(), error.to_owned())
+            let known = IN_OTHER_WORDS.iter().find(|(start, _)| error.starts_with(start));
+            (path.to_owned(), known.map_or(error, |(_, words)| words).to_owned())
         };
         let is_a_field = !field.is_empty() && field != ".";
         is_a_field.then(|| Self { field: shortened(&field), message: shortened(&message) })
@@ -50,7 +60,7 @@ fn expected(error: &str) -> Option<String> {
     is_about_a_value.iter().find(|start| error.starts_with(**start))?;
     let (_, expected) = error.rsplit_once(", expected ")?;
     Some(match expected {
-        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number".to_owned(),
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, zero or more".to_owned(),
         "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number".to_owned(),
         "a boolean" => "true or false".to_owned(),
         expected if expected.starts_with("struct ") || expected == "a map" => "an object".to_owned(),
@@ -78,4 +88,56 @@ fn without_position(error: &str) -> &str {
 
 fn shortened(text: &str) -> String {
     text.chars().take(CHARACTERS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_told_in_plain_words() {
+        for (path, error, told) in [
+            (".", "missing field `amount` at line 1 column 2", Some(("amount", "is missing"))),
+            ("from", "missing field `id`", Some(("from.id", "is missing"))),
+            (
+                "extra",
+                "unknown field `extra`, expected `a` or `b` at line 1",
+                Some(("extra", "is not known")),
+            ),
+            (
+                "from.extra",
+                "unknown field `extra`, there are no fields",
+                Some(("from.extra", "is not known")),
+            ),
+            (".", "duplicate field `amount`", Some(("amount", "is sent twice"))),
+            (
+                "name",
+                "invalid type: string \"secret\", expected a string",
+                Some(("name", "must be a string")),
+            ),
+            (
+                "name",
+                "invalid type: string \", expected x\", expected i64",
+                Some(("name", "must be a whole number")),
+            ),
+            (
+                "age",
+                "invalid value: integer `-1`, expected u8",
+                Some(("age", "must be a whole number, zero or more")),
+            ),
+            ("kind", "unknown variant `secret`, expected `A` or `B`", Some(("kind", "must be A or B"))),
+            (
+                "id",
+                "UUID parsing failed: invalid character",
+                Some(("id", "is not an identifier of this bank")),
+            ),
+            ("limit", "invalid digit found in string", Some(("limit", "must be a whole number"))),
+            ("currency", "is not a currency code", Some(("currency", "is not a currency code"))),
+            (".", "invalid length 0, expected struct Deposit with 5 elements", None),
+        ] {
+            let read = Wrong::read(path, error);
+            let read = read.as_ref().map(|wrong| (wrong.field.as_str(), wrong.message.as_str()));
+            assert_eq!(read, told, "{path}: {error}");
+        }
+    }
 }

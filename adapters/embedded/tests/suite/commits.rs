@@ -48,7 +48,10 @@ async fn a_transaction_of_which_one_expectation_fails_leaves_nothing() {
             transaction.create(&thing(name)).unwrap();
         }
         let conflict = store.commit(&transaction).await;
-        assert!(matches!(&conflict, Err(CommitError::Conflict { key: found }) if *found == key("there")), "{conflict:?}");
+        assert!(
+            matches!(&conflict, Err(CommitError::Conflict { key: found }) if *found == key("there")),
+            "{conflict:?}"
+        );
     }
     assert_eq!(store.scan(ITEMS, None, 100).await.unwrap().items.len(), 1);
     receive_nothing(&store, "all").await;
@@ -64,7 +67,10 @@ async fn the_first_conflict_is_named() {
     transaction.create(&thing("b")).unwrap();
     assert_eq!(transaction.writes()[0].expect, Expect::Absent);
     let conflict = store.commit(&transaction).await;
-    assert!(matches!(&conflict, Err(CommitError::Conflict { key: found }) if *found == key("a")), "{conflict:?}");
+    assert!(
+        matches!(&conflict, Err(CommitError::Conflict { key: found }) if *found == key("a")),
+        "{conflict:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -83,7 +89,8 @@ async fn many_commits_share_few_syncs() {
     }
     let text = metrics.render();
     let value = |name: &str| -> u64 {
-        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name} in {text}"));
+        let line =
+            text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name} in {text}"));
         line.rsplit(' ').next().unwrap().parse().unwrap()
     };
     assert_eq!(value("store_commit_batch_size_sum"), 2_000);
@@ -205,6 +212,9 @@ async fn expired_items_are_swept_and_others_are_not() {
     }
     store.commit(&create(&thing("kept"))).await.unwrap();
     clock.advance(Duration::from_secs(61));
-    until("only what does not expire is left", || sqlite(&directory.data(), "SELECT count(*) FROM items") == 1).await;
+    until("only what does not expire is left", || {
+        sqlite(&directory.data(), "SELECT count(*) FROM items") == 1
+    })
+    .await;
     assert!(store.get(&[key("kept")]).await.unwrap()[0].is_some());
 }

@@ -100,7 +100,8 @@ async fn everything_is_for_its_owner_alone() {
     store.commit(&create(&thing("a"))).await.unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&directory.data()), 0o700);
-    let files: Vec<_> = std::fs::read_dir(directory.data()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let files: Vec<_> =
+        std::fs::read_dir(directory.data()).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(files.len(), 4, "{files:?}");
     for file in files {
         assert_eq!(mode(&file), 0o600, "{}", file.display());

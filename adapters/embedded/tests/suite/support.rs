@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use embedded::{Access, EmbeddedStore, OpenError, Options};
 use kernel::{CorrelationId, MessageId, Timestamp};
-use ports::{Clock, Envelope, Ids, Key, Queues, Received, Record, Settled, Sources, Subscription, Table, Transaction, Verdict};
+use ports::{
+    Clock, Envelope, Ids, Key, Queues, Received, Record, Settled, Sources, Subscription, Table, Transaction,
+    Verdict,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -61,7 +64,8 @@ impl Clock for TestClock {
     #[expect(clippy::disallowed_methods, reason = "the tests' source of time")]
     fn now(&self) -> Timestamp {
         let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        Timestamp::from_millis(since_epoch.as_millis() as i64) + Duration::from_millis(self.0.load(Ordering::Relaxed))
+        Timestamp::from_millis(since_epoch.as_millis() as i64)
+            + Duration::from_millis(self.0.load(Ordering::Relaxed))
     }
 }
 
@@ -160,7 +164,10 @@ pub fn emit(kinds: &[&str]) -> Transaction {
 
 /// Receives, and fails the test where nothing comes.
 pub async fn receive(store: &EmbeddedStore, consumer: &'static str, limit: usize) -> Vec<Received> {
-    tokio::time::timeout(Duration::from_secs(10), store.receive(consumer, limit)).await.expect("a message").unwrap()
+    tokio::time::timeout(Duration::from_secs(10), store.receive(consumer, limit))
+        .await
+        .expect("a message")
+        .unwrap()
 }
 
 /// Fails the test where something comes.

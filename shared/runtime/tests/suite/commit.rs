@@ -1,0 +1,133 @@
+//! Load, decide, commit: with every answer that a store may give.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use memory::Faults;
+use ports::{Held, Record, Transaction};
+use runtime::{Decision, Fault, Trace, decide_and_commit, envelope};
+use tokio::time::Instant;
+
+use crate::{NOTES_EVENTS, Note, World, world, world_with};
+
+impl World {
+    /// Adds one to the note's count and tells of it. `decisions` counts how often that was decided.
+    async fn increase(&self, decisions: &mut u32) -> Result<u64, Fault> {
+        let attempt = async || {
+            *decisions += 1;
+            let held: Option<Held<Note>> = runtime::get(&self.store, Note::new("counter").key()).await?;
+            let mut transaction = Transaction::new(self.sources.fresh_id());
+            let mut note = held.as_ref().map_or_else(|| Note::new("counter"), |held| held.record.clone());
+            note.count += 1;
+            match held {
+                Some(held) => transaction.replace(held.revision, &note)?,
+                None => transaction.create(&note)?,
+            }
+            let trace = Trace::begin(&self.sources);
+            let told = envelope(&crate::deliver::message(), "counter", &trace, self.now(), &self.sources);
+            transaction.emit(NOTES_EVENTS, told)?;
+            Ok(Decision::Commit(transaction, note.count))
+        };
+        decide_and_commit(&self.store, attempt).await
+    }
+
+    async fn count(&self) -> u64 {
+        let held: Option<Held<Note>> = runtime::get(&self.store, Note::new("counter").key()).await.unwrap();
+        held.map_or(0, |held| held.record.count)
+    }
+
+    fn records(&self) -> usize {
+        self.store.outbox_records(NOTES_EVENTS).len()
+    }
+}
+
+const fn faults(conflict_per_mille: u16, busy_per_mille: u16, unknown_per_mille: u16) -> Faults {
+    Faults { conflict_per_mille, busy_per_mille, unknown_per_mille, ..Faults::NONE }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_writer_leads_to_a_new_decision() {
+    let world = Arc::new(world());
+    let mut writers = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let world = Arc::clone(&world);
+        writers.spawn(async move {
+            let mut decisions = 0;
+            for _ in 0..10 {
+                world.increase(&mut decisions).await.unwrap();
+            }
+            decisions
+        });
+    }
+    let decisions: u32 = writers.join_all().await.iter().sum();
+    assert!(decisions > 80, "there was no conflict");
+    assert_eq!((world.count().await, world.records()), (80, 80));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_contended_is_given_up_as_busy() {
+    let world = world_with(1, faults(1_000, 0, 0));
+    let (began, mut decisions) = (Instant::now(), 0);
+    assert!(matches!(world.increase(&mut decisions).await, Err(Fault::Busy { .. })));
+    assert!((10..=100).contains(&decisions), "{decisions}");
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert_eq!((world.count().await, world.records()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_store_is_not_pressed() {
+    let world = world_with(1, faults(0, 1_000, 0));
+    let mut decisions = 0;
+    assert!(matches!(world.increase(&mut decisions).await, Err(Fault::Busy { .. })));
+    assert_eq!((decisions, world.count().await, world.records()), (1, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_an_unknown_outcome_the_same_transaction_is_tried_again() {
+    let mut given_up = 0;
+    for seed in 0..50 {
+        let world = world_with(seed, faults(0, 0, 1_000));
+        let mut decisions = 0;
+        let increased = world.increase(&mut decisions).await;
+        assert_eq!(decisions, 1, "seed {seed}: a new transaction might do it twice");
+        match increased {
+            Ok(count) => assert_eq!((count, world.count().await, world.records()), (1, 1, 1), "seed {seed}"),
+            Err(fault) => {
+                assert!(matches!(fault, Fault::Unavailable(_)), "seed {seed}: {fault}");
+                given_up += 1;
+            }
+        }
+    }
+    assert!(given_up < 10, "{given_up} of 50");
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_every_fault_at_once_each_effect_happens_once() {
+    for seed in 0..20 {
+        let world = world_with(seed, faults(250, 250, 250));
+        let mut done = 0;
+        while done < 20 {
+            match world.increase(&mut 0).await {
+                Ok(count) => {
+                    done += 1;
+                    assert_eq!(count, done, "seed {seed}");
+                }
+                // Only the answer that nothing was written may be followed by a new transaction.
+                Err(Fault::Busy { .. }) => {}
+                Err(fault) => panic!("seed {seed}: {fault}"),
+            }
+        }
+        assert_eq!((world.count().await, world.records() as u64), (done, done), "seed {seed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_and_refusals_are_answered_as_they_are() {
+    let world = world();
+    let nothing = decide_and_commit(&world.store, async || Ok::<_, Fault>(Decision::Nothing("as before"))).await;
+    assert_eq!(nothing.unwrap(), "as before");
+    let refused: Result<(), Fault> =
+        decide_and_commit(&world.store, async || Err(Fault::Internal("no".to_owned()))).await;
+    assert!(matches!(refused, Err(Fault::Internal(_))));
+    assert_eq!(world.count_notes().await, 0);
+}

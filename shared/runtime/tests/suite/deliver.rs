@@ -1,0 +1,205 @@
+//! Messages by the delivery policy: one bad message does not take others along, and ends with the dead letters.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use contracts::Message;
+use contracts::banking::MoveCmd;
+use kernel::{AccountId, OperationId, Timestamp, UserId};
+use ports::{Consumer, Delivery, Outcome, Queues, Sources, Store, Transaction};
+use runtime::{Policy, Trace, consume, deliver, envelope};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::{NOTES_EVENTS, READER, World, world};
+
+/// Any message.
+pub fn message() -> Message {
+    Message::DepositCmd(MoveCmd {
+        operation_id: OperationId::new(Uuid::nil()),
+        account_id: AccountId::new(Uuid::nil()),
+        owner: UserId::new(Uuid::nil()),
+        amount: "1.00 EUR".parse().unwrap(),
+        description: None,
+    })
+}
+
+/// Does with a message what its group says, and keeps a record of every call.
+struct Obedient {
+    sources: Sources,
+    calls: Mutex<Vec<Vec<(String, u32, Timestamp)>>>,
+}
+
+impl Obedient {
+    fn new(sources: &Sources) -> Arc<Self> {
+        Arc::new(Self { sources: sources.clone(), calls: Mutex::default() })
+    }
+
+    /// How many messages each call had.
+    fn batches(&self) -> Vec<usize> {
+        self.calls.lock().unwrap().iter().map(Vec::len).collect()
+    }
+
+    /// When the messages of this group were delivered, by attempt.
+    fn attempts(&self, group: &str) -> Vec<(u32, Timestamp)> {
+        let calls = self.calls.lock().unwrap();
+        let of_group = calls.iter().flatten().filter(|(other, ..)| other == group);
+        of_group.map(|(_, attempt, at)| (*attempt, *at)).collect()
+    }
+}
+
+impl Consumer for Obedient {
+    const NAME: &'static str = READER;
+
+    async fn handle(&self, batch: &[Delivery]) -> Vec<Outcome> {
+        let now = self.sources.now();
+        let call = batch.iter().map(|delivery| (delivery.envelope.group.clone(), delivery.attempt, now));
+        self.calls.lock().unwrap().push(call.collect());
+        let mut outcomes = Vec::new();
+        for delivery in batch {
+            let reason = delivery.envelope.group.clone();
+            outcomes.push(match reason.as_str() {
+                "panic" => panic!("it was told to"),
+                "retry" => Outcome::Retry { after: Duration::ZERO, reason },
+                "retry in an hour" => Outcome::Retry { after: Duration::from_secs(3_600), reason },
+                "retry once" if delivery.attempt == 1 => Outcome::Retry { after: Duration::ZERO, reason },
+                "reject" => Outcome::Reject { reason },
+                "forget" => continue,
+                _ => Outcome::Done,
+            });
+        }
+        outcomes
+    }
+}
+
+impl World {
+    fn deliveries(&self, groups: &[&str]) -> Vec<Delivery> {
+        let trace = Trace::begin(&self.sources);
+        let delivery = |group: &&str| {
+            let envelope = envelope(&message(), *group, &trace, self.now(), &self.sources);
+            Delivery { envelope: Arc::new(envelope), attempt: 1 }
+        };
+        groups.iter().map(delivery).collect()
+    }
+
+    async fn send(&self, groups: &[&str]) {
+        let mut transaction = Transaction::new(self.sources.fresh_id());
+        for delivery in self.deliveries(groups) {
+            transaction.emit(NOTES_EVENTS, delivery.envelope.as_ref().clone()).unwrap();
+        }
+        self.store.commit(&transaction).await.unwrap();
+    }
+
+    /// Consumes what was sent until it is done or dead, and answers the dead letters: group, reason and attempts.
+    async fn consume(&self, consumer: &Arc<Obedient>, policy: Policy) -> Vec<(String, String, u32)> {
+        let (shutdown, is_over) = watch::channel(false);
+        let consumer = Arc::clone(consumer);
+        let consuming = tokio::spawn(consume(self.store.clone(), consumer, policy, self.sources.clone(), is_over));
+        // In paused time a day is as long as all timers within it.
+        tokio::time::sleep(Duration::from_secs(86_400)).await;
+        let depths = self.store.depths().await.unwrap();
+        assert_eq!((depths[0].waiting, depths[0].retrying), (0, 0));
+        shutdown.send(true).unwrap();
+        consuming.await.unwrap();
+        let dead = self.store.dead_letters(None, 100).await.unwrap();
+        dead.into_iter().map(|letter| (letter.envelope.group, letter.reason, letter.attempts)).collect()
+    }
+}
+
+fn is_retry(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Retry { .. })
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_panic_or_a_missing_outcome_each_message_is_tried_alone() {
+    for bad in ["panic", "forget"] {
+        let world = world();
+        let consumer = Obedient::new(&world.sources);
+        let outcomes = deliver(consumer.as_ref(), &world.deliveries(&["done", bad, "reject", "done"])).await;
+        assert_eq!(consumer.batches(), [4, 1, 1, 1, 1], "{bad}");
+        assert_eq!((&outcomes[0], &outcomes[3]), (&Outcome::Done, &Outcome::Done), "{bad}");
+        assert!(is_retry(&outcomes[1]), "{bad}: {outcomes:?}");
+        assert_eq!(outcomes[2], Outcome::Reject { reason: "reject".to_owned() }, "{bad}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_good_batch_is_handled_whole() {
+    let world = world();
+    let consumer = Obedient::new(&world.sources);
+    let outcomes = deliver(consumer.as_ref(), &world.deliveries(&["done", "retry", "done"])).await;
+    assert_eq!(consumer.batches(), [3]);
+    let expected = [Outcome::Done, Outcome::Retry { after: Duration::ZERO, reason: "retry".to_owned() }, Outcome::Done];
+    assert_eq!(outcomes, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_message_is_dead_after_its_attempts_and_holds_up_nobody() {
+    for (bad, reason) in [("retry", "retry"), ("panic", "the consumer failed on this message")] {
+        let world = world();
+        let consumer = Obedient::new(&world.sources);
+        let sent_at = world.now();
+        world.send(&["done", bad, "retry once", "done"]).await;
+        let dead = world.consume(&consumer, Policy::INSIDE).await;
+        assert_eq!(dead, [(bad.to_owned(), reason.to_owned(), Policy::INSIDE.attempts_max)]);
+        assert!(consumer.attempts("done").iter().all(|(attempt, at)| (*attempt, *at) == (1, sent_at)));
+        assert_eq!(consumer.attempts("retry once").last().unwrap().0, 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_rejected_is_dead_at_once() {
+    let world = world();
+    let consumer = Obedient::new(&world.sources);
+    world.send(&["reject", "done"]).await;
+    let dead = world.consume(&consumer, Policy::INSIDE).await;
+    assert_eq!(dead, [("reject".to_owned(), "reject".to_owned(), 1)]);
+    assert_eq!(consumer.batches(), [2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pauses_grow_within_their_bounds() {
+    // The clock of the store is looked at this often.
+    let tick = Duration::from_millis(20);
+    for policy in [Policy::INSIDE, Policy::OUTSIDE] {
+        let world = world();
+        let consumer = Obedient::new(&world.sources);
+        world.send(&["retry"; 20]).await;
+        world.consume(&consumer, policy).await;
+        let attempts = consumer.attempts("retry");
+        assert_eq!(attempts.len(), 20 * policy.attempts_max as usize);
+        let mut backoff = policy.backoff_first;
+        for attempt in 2..=policy.attempts_max {
+            let at = |wanted: u32| attempts.iter().filter(move |(attempt, _)| *attempt == wanted).map(|(_, at)| *at);
+            let (earliest, latest) = (at(attempt).min().unwrap(), at(attempt).max().unwrap());
+            let (began, ended) = (at(attempt - 1).min().unwrap(), at(attempt - 1).max().unwrap());
+            assert!(earliest.since(began) >= backoff / 2, "attempt {attempt} came too early");
+            assert!(latest.since(ended) <= backoff + tick, "attempt {attempt} came too late");
+            backoff = (backoff * 4).min(policy.backoff_max);
+        }
+        let second: Vec<_> = attempts.iter().filter(|(attempt, _)| *attempt == 2).map(|(_, at)| at).collect();
+        assert!(second.iter().any(|at| *at != second[0]), "there is no jitter");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_may_ask_for_a_longer_pause() {
+    let world = world();
+    let consumer = Obedient::new(&world.sources);
+    world.send(&["retry in an hour"]).await;
+    let dead = world.consume(&consumer, Policy::INSIDE).await;
+    assert_eq!(dead.len(), 1);
+    let attempts = consumer.attempts("retry in an hour");
+    assert_eq!(attempts.len(), Policy::INSIDE.attempts_max as usize);
+    let is_an_hour = |pair: &[(u32, Timestamp)]| pair[1].1.since(pair[0].1) >= Duration::from_secs(3_600);
+    assert!(attempts.windows(2).all(is_an_hour), "{attempts:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_no_larger_than_the_policy_says() {
+    let world = world();
+    let consumer = Obedient::new(&world.sources);
+    world.send(&["done"; 70]).await;
+    assert_eq!(world.consume(&consumer, Policy::OUTSIDE).await, []);
+    assert_eq!(consumer.batches(), [32, 32, 6]);
+}
