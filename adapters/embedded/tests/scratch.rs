@@ -1,7 +1,7 @@
 #[path = "suite/support.rs"]
-#[allow(dead_code)]
+#[expect(dead_code)]
 mod support;
-use ports::*;
+use ports::{Revision, Store};
 use std::time::{Duration, Instant};
 use support::*;
 #[test]

@@ -89,9 +89,12 @@ fn refreshing_gives_a_new_pair_of_tokens() {
 #[test]
 fn using_an_old_refresh_token_ends_the_session() {
     let person = Person::sign_up(&Api::from_environment());
-    let tokens = refresh(&person.api, &person.refresh_token).must_be(200).json();
+    let second = refresh(&person.api, &person.refresh_token).must_be(200).json();
+    let third = refresh(&person.api, text(&second, "refresh_token")).must_be(200).json();
+    // The one before the last may come late from an honest caller; the first is somebody else's copy.
+    refresh(&person.api, text(&second, "refresh_token")).problem(&[401]);
     refresh(&person.api, &person.refresh_token).problem(&[401]);
-    refresh(&person.api, text(&tokens, "refresh_token")).problem(&[401]);
+    refresh(&person.api, text(&third, "refresh_token")).problem(&[401]);
 }
 
 #[test]

@@ -1,13 +1,43 @@
 //! What only the bank in one process has. Leave these out against a deployment: `-E 'not test(local::)'`.
 
-use e2e::{Api, Person};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use e2e::{Api, Person, patience};
 
 #[test]
 fn the_bank_says_that_it_is_alive_and_ready() {
     let api = Api::from_environment();
     for path in ["/healthz", "/readyz"] {
-        api.get(path).send().must_be(200);
+        let answer = api.get(path).send();
+        assert!(matches!(answer.status, 200 | 204), "{answer:?}");
     }
+}
+
+/// A request that is refused before its body was read leaves that body on the connection. The bank may close the
+/// connection then, but must say so (RFC 9112, section 9.6): a client that keeps it would lose its next request.
+#[test]
+fn a_connection_that_will_be_closed_is_announced() {
+    let url = std::env::var("API_URL").unwrap_or_default();
+    let address = url.trim_start_matches("http://").trim_end_matches('/');
+    let Ok(mut stream) = TcpStream::connect(address) else {
+        panic!("API_URL {url:?} can not be connected to")
+    };
+    stream.set_read_timeout(Some(patience())).unwrap();
+    let head =
+        "POST /deposit HTTP/1.1\r\nhost: bank\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = [0; 4_096];
+    let length = stream.read(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer[..length]).to_lowercase();
+    assert!(answer.starts_with("http/1.1 401"), "{answer}");
+    if answer.contains("\r\nconnection: close\r\n") {
+        return;
+    }
+    let next = "{}GET /healthz HTTP/1.1\r\nhost: bank\r\n\r\n";
+    let is_kept =
+        stream.write_all(next.as_bytes()).is_ok() && stream.read(&mut [0; 64]).is_ok_and(|read| read > 0);
+    assert!(is_kept, "the connection was closed without a word: {answer}");
 }
 
 #[test]

@@ -34,9 +34,9 @@ web::problems! {
 /// The routes of the accounts service.
 pub fn routes<S: Store>(accounts: Accounts<S>) -> OpenApiRouter {
     OpenApiRouter::new()
-        .routes(routes!(list, open))
-        .routes(routes!(account))
-        .routes(routes!(close))
+        .routes(routes!(list_accounts, open_account))
+        .routes(routes!(read_account))
+        .routes(routes!(close_account))
         .with_state(accounts)
 }
 
@@ -100,7 +100,7 @@ impl From<Account> for AccountView {
     params(("Idempotency-Key" = Option<String>, Header, max_length = 255, example = "account-1",
         description = "Makes a repetition of this request known as one. 1 to 255 visible ASCII characters.")),
     responses((status = 201, body = AccountView), OpenProblems))]
-async fn open<S: Store>(
+async fn open_account<S: Store>(
     State(accounts): State<Accounts<S>>,
     Signed(caller): Signed,
     Body(body): Body<OpenBody>,
@@ -113,7 +113,7 @@ async fn open<S: Store>(
 /// The caller's accounts, oldest first.
 #[utoipa::path(get, path = "/accounts", tag = "accounts", params(Paging),
     responses((status = 200, body = Listing<AccountView>), ListProblems))]
-async fn list<S: Store>(
+async fn list_accounts<S: Store>(
     State(accounts): State<Accounts<S>>,
     Signed(caller): Signed,
     Params(paging): Params<Paging>,
@@ -126,7 +126,7 @@ async fn list<S: Store>(
 /// One of the caller's accounts.
 #[utoipa::path(get, path = "/accounts/{account_id}", tag = "accounts", params(("account_id" = String, Path)),
     responses((status = 200, body = AccountView), ReadProblems))]
-async fn account<S: Store>(
+async fn read_account<S: Store>(
     State(accounts): State<Accounts<S>>,
     Signed(caller): Signed,
     PathId(account_id): PathId<AccountId>,
@@ -141,7 +141,7 @@ async fn account<S: Store>(
 #[utoipa::path(post, path = "/accounts/{account_id}/close", tag = "accounts",
     params(("account_id" = String, Path), web::WriteHeaders),
     responses((status = 200, body = AccountView), CloseProblems))]
-async fn close<S: Store>(
+async fn close_account<S: Store>(
     State(accounts): State<Accounts<S>>,
     Signed(caller): Signed,
     PathId(account_id): PathId<AccountId>,

@@ -34,7 +34,7 @@ use runtime::Fault;
 pub use domain::{Email, InvalidEmail, OPERATORS, Rejection};
 pub use http::routes;
 pub use keys::{Keys, KeysError, PublicKey, PublicKeys};
-pub use people::{NoSuchUser, Person};
+pub use people::{Person, UnknownUser};
 pub use records::TABLES;
 pub use secrets::Secret;
 pub use sessions::SignedIn;

@@ -12,16 +12,10 @@ use crate::records::{self, Address};
 use crate::secrets::{self, Secret};
 use crate::{Identity, Refusal, record, remove, write};
 
-/// Nobody signed up with this address.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum NoSuchUser {
-    /// Nobody did.
-    #[error("nobody signed up with this email address")]
-    Unknown,
-    /// It could not be found out.
-    #[error(transparent)]
-    Fault(#[from] Fault),
-}
+/// Nobody has this address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("nobody signed up with this email address")]
+pub struct UnknownUser;
 
 /// A person, as the rest of the bank may see her.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -154,14 +148,14 @@ impl<S: Store> Identity<S> {
     /// Makes a person an operator; her tokens say so from her next sign-in or refresh on.
     ///
     /// # Errors
-    /// [`NoSuchUser`] if nobody has this address.
-    pub async fn add_operator(&self, email: &Email) -> Result<Person, NoSuchUser> {
+    /// [`UnknownUser`], or a fault.
+    pub async fn add_operator(&self, email: &Email) -> Result<Person, runtime::Refusal<UnknownUser>> {
         let user = decide_and_commit(&self.store, || async {
-            let held = self.user_by_email(email).await?.ok_or(NoSuchUser::Unknown)?;
+            let held = self.user_by_email(email).await?.ok_or(runtime::Refusal::Rejected(UnknownUser))?;
             let user = held.record.with_group(OPERATORS);
             let mut transaction = self.transaction();
-            transaction.replace(held.revision, &user).map_err(Fault::from)?;
-            Ok::<_, NoSuchUser>(Decision::Commit(transaction, user))
+            transaction.replace(held.revision, &user)?;
+            Ok::<_, runtime::Refusal<UnknownUser>>(Decision::Commit(transaction, user))
         })
         .await?;
         tracing::info!(user_id = %user.user_id, "is an operator now");

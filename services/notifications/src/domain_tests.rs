@@ -108,121 +108,114 @@ fn close_refused(reason: FailureReason) -> CloseRejectedEvent {
     }
 }
 
+/// What Ada alone is told of an event about her account.
+fn told(when: &Message) -> Notice {
+    let mut told = notices(when);
+    assert_eq!(told.len(), 1, "{when:?} concerns one person");
+    let then = told.remove(0);
+    assert_eq!((then.owner, then.account_id), (ada(), account(11)), "{when:?}");
+    then
+}
+
 #[test]
-fn everybody_is_told_what_is_hers() {
-    use FailureReason::{
-        AccountClosed, BalanceNotZero, BalanceTooLarge, CurrencyMismatch, InsufficientFunds,
-    };
-    for (when, owner, kind, title, text) in [
+fn who_moved_money_is_told() {
+    for (when, kind, title, text) in [
         (
             Message::Deposited(moved(None)),
-            ada(),
             Kind::DepositCompleted,
             "You received 12.50 EUR",
             "12.50 EUR was paid into your account. It now holds 112.50 EUR.",
         ),
         (
             Message::Withdrawn(moved(Some("for the rent"))),
-            ada(),
             Kind::WithdrawCompleted,
             "You withdrew 12.50 EUR",
             "12.50 EUR was paid out of your account. It now holds 112.50 EUR. Your note: “for the rent”.",
         ),
         (
-            Message::DepositFailed(move_refused(AccountClosed)),
-            ada(),
-            Kind::DepositFailed,
-            "Your deposit of 12.50 EUR failed",
-            "No money was moved: the account is closed.",
-        ),
-        (
-            Message::DepositFailed(move_refused(CurrencyMismatch)),
-            ada(),
-            Kind::DepositFailed,
-            "Your deposit of 12.50 EUR failed",
-            "No money was moved: the account is kept in another currency.",
-        ),
-        (
-            Message::DepositFailed(move_refused(BalanceTooLarge)),
-            ada(),
-            Kind::DepositFailed,
-            "Your deposit of 12.50 EUR failed",
-            "No money was moved: the account would hold more than the bank can count.",
-        ),
-        (
-            Message::WithdrawFailed(move_refused(InsufficientFunds)),
-            ada(),
-            Kind::WithdrawFailed,
-            "Your withdrawal of 12.50 EUR failed",
-            "No money was moved: there was not enough money in the account.",
-        ),
-        (
             Message::Transferred(transferred(ada(), Some("for later"))),
-            ada(),
             Kind::TransferMoved,
             "You moved 12.50 EUR",
             "12.50 EUR was moved between your accounts. The one it left now holds 77.00 EUR, the other 88.00 EUR. \
              Your note: “for later”.",
         ),
+    ] {
+        let then = told(&when);
+        assert_eq!((then.kind, then.title.as_str(), then.text.as_str()), (kind, title, text));
+        assert_eq!(then.operation_id, Some(operation(9)), "{when:?}");
+    }
+}
+
+#[test]
+fn who_failed_is_told_why() {
+    use FailureReason::{
+        AccountClosed, BalanceNotZero, BalanceTooLarge, CurrencyMismatch, InsufficientFunds,
+    };
+    let deposit = |reason| Message::DepositFailed(move_refused(reason));
+    let withdrawal = |reason| Message::WithdrawFailed(move_refused(reason));
+    let transfer = |reason| Message::TransferFailed(transfer_refused(reason));
+    for (when, kind, movement, words) in [
+        (deposit(AccountClosed), Kind::DepositFailed, "deposit", "the account is closed"),
         (
-            Message::TransferFailed(transfer_refused(InsufficientFunds)),
-            ada(),
+            deposit(CurrencyMismatch),
+            Kind::DepositFailed,
+            "deposit",
+            "the account is kept in another currency",
+        ),
+        (
+            deposit(BalanceTooLarge),
+            Kind::DepositFailed,
+            "deposit",
+            "the account would hold more than the bank can count",
+        ),
+        (
+            withdrawal(InsufficientFunds),
+            Kind::WithdrawFailed,
+            "withdrawal",
+            "there was not enough money in the account",
+        ),
+        (
+            transfer(InsufficientFunds),
             Kind::TransferFailed,
-            "Your transfer of 12.50 EUR failed",
-            "No money was moved: there was not enough money in the account.",
+            "transfer",
+            "there was not enough money in the account",
         ),
+        (transfer(AccountClosed), Kind::TransferFailed, "transfer", "one of the two accounts is closed"),
         (
-            Message::TransferFailed(transfer_refused(AccountClosed)),
-            ada(),
+            transfer(CurrencyMismatch),
             Kind::TransferFailed,
-            "Your transfer of 12.50 EUR failed",
-            "No money was moved: one of the two accounts is closed.",
+            "transfer",
+            "the two accounts are not kept in the currency of the transfer",
         ),
         (
-            Message::TransferFailed(transfer_refused(CurrencyMismatch)),
-            ada(),
+            transfer(BalanceTooLarge),
             Kind::TransferFailed,
-            "Your transfer of 12.50 EUR failed",
-            "No money was moved: the two accounts are not kept in the currency of the transfer.",
-        ),
-        (
-            Message::TransferFailed(transfer_refused(BalanceTooLarge)),
-            ada(),
-            Kind::TransferFailed,
-            "Your transfer of 12.50 EUR failed",
-            "No money was moved: the bank cannot post so much to the account to be paid.",
-        ),
-        (
-            Message::CreateAccount(state(AccountStatus::Open, None)),
-            ada(),
-            Kind::AccountOpened,
-            "Your account is open",
-            "Your account “Savings” in EUR is open.",
-        ),
-        (
-            Message::CloseAccount(state(AccountStatus::Closed, Some(LATER))),
-            ada(),
-            Kind::AccountClosed,
-            "Your account is closed",
-            "Your account “Savings” in EUR is closed for good.",
-        ),
-        (
-            Message::CloseRejected(close_refused(BalanceNotZero)),
-            ada(),
-            Kind::AccountNotClosed,
-            "Your account was not closed",
-            "Your account stays as it was: there is still money in the account.",
+            "transfer",
+            "the bank cannot post so much to the account to be paid",
         ),
     ] {
-        let [then] = &notices(&when)[..] else { panic!("{when:?} concerns one person") };
-        assert_eq!(
-            (then.owner, then.kind, then.title.as_str(), then.text.as_str()),
-            (owner, kind, title, text)
-        );
-        assert_eq!(then.account_id, account(11), "{when:?}");
-        let is_an_accounts = matches!(when, Message::CreateAccount(_) | Message::CloseAccount(_));
-        assert_eq!(then.operation_id, (!is_an_accounts).then_some(operation(9)), "{when:?}");
+        let then = told(&when);
+        assert_eq!(then.kind, kind, "{when:?}");
+        assert_eq!(then.title, format!("Your {movement} of 12.50 EUR failed"));
+        assert_eq!(then.text, format!("No money was moved: {words}."));
+        assert_eq!(then.operation_id, Some(operation(9)), "{when:?}");
     }
+    let then = told(&Message::CloseRejected(close_refused(BalanceNotZero)));
+    assert_eq!((then.kind, then.title.as_str()), (Kind::AccountNotClosed, "Your account was not closed"));
+    assert_eq!(then.text, "Your account stays as it was: there is still money in the account.");
+}
+
+#[test]
+fn an_owner_is_told_of_her_accounts_life() {
+    let then = told(&Message::CreateAccount(state(AccountStatus::Open, None)));
+    assert_eq!((then.kind, then.title.as_str()), (Kind::AccountOpened, "Your account is open"));
+    assert_eq!(then.text, "Your account “Savings” in EUR is open.");
+    assert_eq!((then.operation_id, then.notification_id.made_at()), (None, Some(NOW)));
+
+    let then = told(&Message::CloseAccount(state(AccountStatus::Closed, Some(LATER))));
+    assert_eq!((then.kind, then.title.as_str()), (Kind::AccountClosed, "Your account is closed"));
+    assert_eq!(then.text, "Your account “Savings” in EUR is closed for good.");
+    assert_eq!((then.operation_id, then.notification_id.made_at()), (None, Some(LATER)));
 }
 
 #[test]

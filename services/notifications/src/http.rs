@@ -28,9 +28,9 @@ web::problems! {
 /// The routes of the notifications service.
 pub fn routes<S: Store>(notifications: Notifications<S>) -> OpenApiRouter {
     OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(read))
-        .routes(routes!(preferences, prefer))
+        .routes(routes!(list_notifications))
+        .routes(routes!(read_notification))
+        .routes(routes!(preferences, change_preferences))
         .with_state(notifications)
 }
 
@@ -96,7 +96,7 @@ struct PreferencesBody {
 /// The caller's inbox, newest first. What is older than 90 days is gone.
 #[utoipa::path(get, path = "/notifications", tag = "notifications", params(ListParams),
     responses((status = 200, body = Listing<NotificationView>), ListProblems))]
-async fn list<S: Store>(
+async fn list_notifications<S: Store>(
     State(notifications): State<Notifications<S>>,
     Signed(caller): Signed,
     Params(ListParams { limit, cursor, unread }): Params<ListParams>,
@@ -111,7 +111,7 @@ async fn list<S: Store>(
 #[utoipa::path(post, path = "/notifications/{notification_id}/read", tag = "notifications",
     params(("notification_id" = String, Path)),
     responses((status = 200, body = NotificationView), ReadProblems))]
-async fn read<S: Store>(
+async fn read_notification<S: Store>(
     State(notifications): State<Notifications<S>>,
     Signed(caller): Signed,
     PathId(notification_id): PathId<NotificationId>,
@@ -133,7 +133,7 @@ async fn preferences<S: Store>(
 /// Change what the caller prefers.
 #[utoipa::path(put, path = "/notifications/preferences", tag = "notifications", request_body = PreferencesBody,
     responses((status = 200, body = PreferencesBody), PreferProblems))]
-async fn prefer<S: Store>(
+async fn change_preferences<S: Store>(
     State(notifications): State<Notifications<S>>,
     Signed(caller): Signed,
     Body(PreferencesBody { email }): Body<PreferencesBody>,

@@ -93,9 +93,13 @@ impl<S: Store> Query<S> {
     /// Projects events that were made again from the journal. Those that are projected already change nothing.
     pub async fn rebuild(&self, events: &[Message]) -> Result<(), Fault> {
         let changed: Vec<Changes> = events.iter().map(changes).collect();
-        for part in parts(&changed, |changes| changes.transactions.len(), Changes::accounts) {
+        for part in parts(&changed, |changes| changes.transactions.len(), Changes::shared) {
             self.project(part.iter()).await?;
         }
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "audit_tests.rs"]
+mod tests;

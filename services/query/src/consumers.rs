@@ -31,7 +31,7 @@ impl<S: Store> Consumer for Events<S> {
                 Err(error) => outcomes[index] = Outcome::Reject { reason: error.to_string() },
             }
         }
-        for part in parts(&work, |(_, changes)| changes.transactions.len(), |(_, changes)| changes.accounts()) {
+        for part in parts(&work, |(_, changes)| changes.transactions.len(), |(_, changes)| changes.shared()) {
             if let Err(fault) = self.0.project(part.iter().map(|(_, changes)| changes)).await {
                 let outcome = fault.into_outcome();
                 part.iter().for_each(|(index, _)| outcomes[*index] = outcome.clone());

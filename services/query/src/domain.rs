@@ -80,11 +80,18 @@ pub struct Changes {
     pub account: Option<AccountState>,
 }
 
+/// An item beside its rows that an event writes, and that it shares with other events of the account.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Shared {
+    Balance(AccountId),
+    Account(AccountId),
+}
+
 impl Changes {
-    /// The accounts whose balance or name changes.
-    pub fn accounts(&self) -> Vec<AccountId> {
-        let named = self.account.iter().map(|account| account.account_id);
-        self.balances.iter().map(|balance| balance.account_id).chain(named).collect()
+    /// The items that are written once, however many events change them together.
+    pub fn shared(&self) -> Vec<Shared> {
+        let account = self.account.iter().map(|account| Shared::Account(account.account_id));
+        self.balances.iter().map(|balance| Shared::Balance(balance.account_id)).chain(account).collect()
     }
 }
 

@@ -199,3 +199,7 @@ async fn transactions<S: Store>(
     let (rows, next) = query.transactions(caller.user_id, account_id, filter, page.after, page.limit).await?;
     Ok(Json(Listing::new(rows.into_iter().map(|row| row.transaction.into()).collect(), next.as_deref())))
 }
+
+#[cfg(test)]
+#[path = "http_tests.rs"]
+mod tests;

@@ -6,6 +6,8 @@
 mod audit;
 mod consumers;
 pub mod domain;
+#[cfg(test)]
+mod fixture;
 mod http;
 mod problems;
 pub mod records;
@@ -188,3 +190,7 @@ impl<S: Store> Query<S> {
         self.balances.clear();
     }
 }
+
+#[cfg(test)]
+#[path = "reads_tests.rs"]
+mod tests;

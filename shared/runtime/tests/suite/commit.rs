@@ -1,6 +1,7 @@
 //! Load, decide, commit: with every answer that a store may give.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use memory::Faults;
@@ -12,9 +13,9 @@ use crate::{NOTES_EVENTS, Note, World, world, world_with};
 
 impl World {
     /// Adds one to the note's count and tells of it. `decisions` counts how often that was decided.
-    async fn increase(&self, decisions: &mut u32) -> Result<u64, Fault> {
+    async fn increase(&self, decisions: &AtomicU32) -> Result<u64, Fault> {
         let attempt = async || {
-            *decisions += 1;
+            decisions.fetch_add(1, Ordering::SeqCst);
             let held: Option<Held<Note>> = runtime::get(&self.store, Note::new("counter").key()).await?;
             let mut transaction = Transaction::new(self.sources.fresh_id());
             let mut note = held.as_ref().map_or_else(|| Note::new("counter"), |held| held.record.clone());
@@ -52,11 +53,11 @@ async fn another_writer_leads_to_a_new_decision() {
     for _ in 0..8 {
         let world = Arc::clone(&world);
         writers.spawn(async move {
-            let mut decisions = 0;
+            let decisions = AtomicU32::new(0);
             for _ in 0..10 {
-                world.increase(&mut decisions).await.unwrap();
+                world.increase(&decisions).await.unwrap();
             }
-            decisions
+            decisions.into_inner()
         });
     }
     let decisions: u32 = writers.join_all().await.iter().sum();
@@ -67,8 +68,9 @@ async fn another_writer_leads_to_a_new_decision() {
 #[tokio::test(start_paused = true)]
 async fn what_is_too_contended_is_given_up_as_busy() {
     let world = world_with(1, faults(1_000, 0, 0));
-    let (began, mut decisions) = (Instant::now(), 0);
-    assert!(matches!(world.increase(&mut decisions).await, Err(Fault::Busy { .. })));
+    let (began, decisions) = (Instant::now(), AtomicU32::new(0));
+    assert!(matches!(world.increase(&decisions).await, Err(Fault::Busy { .. })));
+    let decisions = decisions.into_inner();
     assert!((10..=100).contains(&decisions), "{decisions}");
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     assert_eq!((world.count().await, world.records()), (0, 0));
@@ -77,9 +79,9 @@ async fn what_is_too_contended_is_given_up_as_busy() {
 #[tokio::test(start_paused = true)]
 async fn a_busy_store_is_not_pressed() {
     let world = world_with(1, faults(0, 1_000, 0));
-    let mut decisions = 0;
-    assert!(matches!(world.increase(&mut decisions).await, Err(Fault::Busy { .. })));
-    assert_eq!((decisions, world.count().await, world.records()), (1, 0, 0));
+    let decisions = AtomicU32::new(0);
+    assert!(matches!(world.increase(&decisions).await, Err(Fault::Busy { .. })));
+    assert_eq!((decisions.into_inner(), world.count().await, world.records()), (1, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -87,9 +89,9 @@ async fn after_an_unknown_outcome_the_same_transaction_is_tried_again() {
     let mut given_up = 0;
     for seed in 0..50 {
         let world = world_with(seed, faults(0, 0, 1_000));
-        let mut decisions = 0;
-        let increased = world.increase(&mut decisions).await;
-        assert_eq!(decisions, 1, "seed {seed}: a new transaction might do it twice");
+        let decisions = AtomicU32::new(0);
+        let increased = world.increase(&decisions).await;
+        assert_eq!(decisions.into_inner(), 1, "seed {seed}: a new transaction might do it twice");
         match increased {
             Ok(count) => assert_eq!((count, world.count().await, world.records()), (1, 1, 1), "seed {seed}"),
             Err(fault) => {
@@ -107,7 +109,7 @@ async fn with_every_fault_at_once_each_effect_happens_once() {
         let world = world_with(seed, faults(250, 250, 250));
         let mut done = 0;
         while done < 20 {
-            match world.increase(&mut 0).await {
+            match world.increase(&AtomicU32::new(0)).await {
                 Ok(count) => {
                     done += 1;
                     assert_eq!(count, done, "seed {seed}");

@@ -1,0 +1,98 @@
+//! `bank dead-letters`: reads the messages that could not be handled, and sends them again.
+//!
+//! They are read from one moment of the store, whether a bank serves on it or not.
+
+use std::io::Write;
+
+use embedded::{Access, EmbeddedStore};
+use ports::{DeadLetter, Queues};
+use serde_json::json;
+
+use crate::cli::{BankOptions, DataOptions, DeadLettersCommand};
+use crate::client::{Bank, reach};
+use crate::failure::Failure;
+use crate::sources::sources;
+use crate::world::open_store;
+
+/// How many dead letters are read at once.
+const LETTERS_A_PAGE: usize = 100;
+/// The longest reason that fits a line of the list, in characters.
+const REASON_CHARACTERS_MAX: usize = 80;
+
+pub async fn run(command: &DeadLettersCommand) -> Result<(), Failure> {
+    match command {
+        DeadLettersCommand::List(options) => list(options).await,
+        DeadLettersCommand::Show { dead_letter_id, data } => show(dead_letter_id, data).await,
+        DeadLettersCommand::Redrive { dead_letter_id, bank } => redrive(dead_letter_id, bank).await,
+    }
+}
+
+fn open(options: &DataOptions) -> Result<EmbeddedStore, Failure> {
+    Ok(open_store(&options.data_dir, Access::ReadOnly, &sources())?)
+}
+
+fn unknown(dead_letter_id: &str) -> Failure {
+    Failure::new(format!("there is no dead letter {dead_letter_id}"))
+}
+
+async fn list(options: &DataOptions) -> Result<(), Failure> {
+    let store = open(options)?;
+    let printed = Failure::because("the list cannot be printed");
+    let mut out = std::io::stdout().lock();
+    let mut after: Option<String> = None;
+    loop {
+        let letters = store.dead_letters(after.as_deref(), LETTERS_A_PAGE).await?;
+        match (&after, letters.is_empty()) {
+            (None, true) => return writeln!(out, "There are no dead letters.").map_err(printed),
+            (Some(_), true) => return Ok(()),
+            (None, false) => writeln!(out, "{}", line(["ID", "CONSUMER", "KIND", "TRIES", "DIED AT", "REASON"])).map_err(&printed)?,
+            (Some(_), false) => {}
+        }
+        for letter in &letters {
+            writeln!(out, "{}", row(letter)).map_err(&printed)?;
+        }
+        after = letters.last().map(|letter| letter.dead_letter_id.clone());
+    }
+}
+
+fn row(letter: &DeadLetter) -> String {
+    let DeadLetter { dead_letter_id, consumer, reason, attempts, died_at, envelope } = letter;
+    let reason: String = reason.replace('\n', " ").chars().take(REASON_CHARACTERS_MAX).collect();
+    line([dead_letter_id, consumer, &envelope.kind, &attempts.to_string(), &died_at.to_string(), &reason])
+}
+
+/// The columns are as wide as what the bank itself puts into them.
+fn line([dead_letter_id, consumer, kind, attempts, died_at, reason]: [&str; 6]) -> String {
+    format!("{dead_letter_id:<36}  {consumer:<20}  {kind:<21}  {attempts:>5}  {died_at:<24}  {reason}")
+}
+
+async fn show(dead_letter_id: &str, options: &DataOptions) -> Result<(), Failure> {
+    let letter = open(options)?.dead_letter(dead_letter_id).await?.ok_or_else(|| unknown(dead_letter_id))?;
+    // The envelope holds its message as it was sent; as a value it is set out like the rest.
+    let value = serde_json::to_value(&letter).map_err(Failure::from_error)?;
+    writeln!(std::io::stdout(), "{value:#}").map_err(Failure::because("the dead letter cannot be printed"))
+}
+
+async fn redrive(dead_letter_id: &str, options: &BankOptions) -> Result<(), Failure> {
+    let becomes = match reach(options)? {
+        Bank::Running(client) => {
+            // What is put into a path must be an id: nothing else names a dead letter.
+            let is_id = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+            if dead_letter_id.is_empty() || !dead_letter_id.bytes().all(is_id) {
+                return Err(unknown(dead_letter_id));
+            }
+            client.post(format!("/ops/dead-letters/{dead_letter_id}/redrive"), json!({})).await?;
+            "is delivered again"
+        }
+        Bank::Stopped(world) => {
+            let redriven = world.store.redrive(dead_letter_id).await;
+            world.store.close().await;
+            if !redriven? {
+                return Err(unknown(dead_letter_id));
+            }
+            "will be delivered again once the bank serves"
+        }
+    };
+    println!("Dead letter {dead_letter_id} {becomes}.");
+    Ok(())
+}
