@@ -1,4 +1,4 @@
-//! The embedded world: [`Store`] and [`Queues`] in one SQLite file, in one process.
+//! The embedded world: [`Store`] and [`ports::Queues`] in one SQLite file, in one process.
 //!
 //! ```text
 //!   commit ──┐                        ┌─ checkpointer: moves pages from the write-ahead log into the file
@@ -151,8 +151,10 @@ impl EmbeddedStore {
     fn open_read_only(options: Options) -> Result<Self, OpenError> {
         let Options { data_dir, tables, subscriptions, sources, .. } = options;
         let schema = Arc::new(Schema::new(&tables, &subscriptions));
-        let reader = Arc::new(Reader::snapshot(open::snapshot(&data_dir)?, Arc::clone(&schema)));
-        let log = Arc::new(Log::new(&BTreeMap::new(), Vec::new()));
+        let connection = open::snapshot(&data_dir)?;
+        let of = |error| OpenError::of(&data_dir, &error);
+        let log = Arc::new(load_log(&connection, &schema, &subscriptions).map_err(of)?);
+        let reader = Arc::new(Reader::snapshot(connection, Arc::clone(&schema)));
         let health = watch::Sender::new(Health::ReadOnly);
         let (writer, lock) = (None, Mutex::new(None));
         let inner = Inner { schema, subscriptions, sources, health, log, reader, writer, lock };

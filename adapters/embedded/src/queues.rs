@@ -84,7 +84,6 @@ impl Queues for EmbeddedStore {
     }
 
     async fn depths(&self) -> Result<Vec<QueueDepth>, Unavailable> {
-        self.writer()?;
         let mut depths = Vec::with_capacity(self.inner.subscriptions.len());
         for (consumer, waiting) in self.inner.log.waiting() {
             let Some(subscription) = self.inner.subscriptions.iter().find(|s| s.consumer == consumer) else {

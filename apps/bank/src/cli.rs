@@ -54,7 +54,7 @@ pub enum DeadLettersCommand {
         /// The id that `list` shows
         dead_letter_id: String,
         #[command(flatten)]
-        data: DataOptions,
+        bank: BankOptions,
     },
 }
 
@@ -65,7 +65,7 @@ pub enum OperatorsCommand {
         /// The address she signed up with
         email: String,
         #[command(flatten)]
-        data: DataOptions,
+        bank: BankOptions,
     },
 }
 
@@ -77,10 +77,29 @@ pub struct DataOptions {
     pub data_dir: PathBuf,
 }
 
+/// A bank that may be serving while the command runs.
+#[derive(Args, Clone)]
+pub struct BankOptions {
+    #[command(flatten)]
+    pub data: DataOptions,
+    #[command(flatten)]
+    pub tokens: TokenOptions,
+}
+
+/// What tokens say of the bank.
+#[derive(Args, Clone)]
+pub struct TokenOptions {
+    /// The name tokens are issued under: the same for a bank that serves and for commands that ask it
+    #[arg(long, env = "BANK_ISSUER", default_value = "digital-bank", value_name = "NAME")]
+    pub issuer: String,
+}
+
 #[derive(Args, Clone)]
 pub struct ServeOptions {
     #[command(flatten)]
     pub data: DataOptions,
+    #[command(flatten)]
+    pub tokens: TokenOptions,
     /// The address and port to listen on; port 0 takes a free one
     #[arg(long, env = "BANK_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     pub listen: SocketAddr,
@@ -99,9 +118,6 @@ pub struct ServeOptions {
     /// For how many days browsers are told to keep to HTTPS; set it only where the bank is behind HTTPS
     #[arg(long, env = "BANK_HSTS_DAYS", value_name = "DAYS")]
     pub hsts_days: Option<u32>,
-    /// The name tokens are issued under
-    #[arg(long, env = "BANK_ISSUER", default_value = "digital-bank", value_name = "NAME")]
-    pub issuer: String,
     /// The mail server, such as smtps://user:password@mail.example.com; without one, people are confirmed at once and
     /// read their notifications in the bank only
     #[arg(long, env = "BANK_SMTP_URL", value_name = "URL", hide_env_values = true)]

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use embedded::{Access, OpenError};
+use embedded::OpenError;
 use identity::{Keys, mint_operator_token};
 use ports::Sources;
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use ureq::Agent;
 use crate::cli::BankOptions;
 use crate::failure::Failure;
 use crate::sources::sources;
-use crate::world::{World, open_store};
+use crate::world::{World, open_existing_store};
 
 /// How long the bank may take to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
@@ -34,13 +34,11 @@ pub enum Bank {
 /// Finds out which way a command has to go.
 pub fn reach(options: &BankOptions) -> Result<Bank, Failure> {
     let (sources, data_dir) = (sources(), &options.data.data_dir);
-    // To open a store for reading does not make one where there is none, as a mistyped directory would otherwise do.
-    drop(open_store(data_dir, Access::ReadOnly, &sources)?);
-    match open_store(data_dir, Access::Exclusive, &sources) {
+    match open_existing_store(data_dir, &sources) {
         Ok(store) => Ok(Bank::Stopped(Box::new(World::at_rest(store, sources)?))),
         Err(OpenError::InUse { announced: Some(address), .. }) => {
             let keys = Keys::load(data_dir).map_err(Failure::because("the signing keys cannot be read"))?;
-            Ok(Bank::Running(Client::new(address, &keys, &options.issuer, &sources)?))
+            Ok(Bank::Running(Client::new(address, &keys, &options.tokens.issuer, &sources)?))
         }
         Err(error) => Err(error.into()),
     }

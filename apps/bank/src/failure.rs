@@ -28,6 +28,12 @@ impl fmt::Display for Failure {
     }
 }
 
+impl From<embedded::OpenError> for Failure {
+    fn from(error: embedded::OpenError) -> Self {
+        Self::from_error(error)
+    }
+}
+
 impl From<runtime::Fault> for Failure {
     fn from(fault: runtime::Fault) -> Self {
         Self::from_error(fault)

@@ -2,8 +2,11 @@
 
 mod audit;
 mod cli;
+mod client;
+mod dead_letters;
 mod demo;
 mod failure;
+mod operators;
 mod ops;
 mod progress;
 mod rebuild;
@@ -12,6 +15,8 @@ mod serve;
 mod server;
 mod smtp;
 mod sources;
+mod timeline;
+mod trial_balance;
 mod world;
 
 use std::process::ExitCode;
@@ -42,8 +47,9 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Serve(options) => serve::serve(&options).await,
         Command::Audit(options) => audit::audit(&options).await,
         Command::Rebuild(options) => rebuild::rebuild(&options).await,
+        Command::DeadLetters { command } => dead_letters::run(&command).await,
+        Command::Operators { command } => operators::run(&command).await,
         Command::Openapi => openapi().await,
-        _ => Ok(()),
     }
 }
 
@@ -52,8 +58,7 @@ async fn openapi() -> Result<(), Failure> {
     let sources = sources::sources();
     let data_dir = std::env::temp_dir().join(format!("bank-openapi-{}", sources.fresh_id()));
     let store = world::open_store(&data_dir, embedded::Access::Exclusive, &sources)?;
-    let keys = identity::Keys::ephemeral().map_err(Failure::from_error)?;
-    let world = world::World::new(store.clone(), sources, keys, "openapi", None);
+    let world = world::World::at_rest(store.clone(), sources)?;
     let printed = routes::print_openapi(&world);
     store.close().await;
     std::fs::remove_dir_all(&data_dir).map_err(Failure::because("the scratch directory cannot be removed"))?;

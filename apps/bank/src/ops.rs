@@ -5,10 +5,10 @@
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use identity::{Email, NoSuchUser};
+use identity::{Email, UnknownUser};
 use kernel::{CorrelationId, MessageId, OperationId, Timestamp, UserId};
 use ports::{DeadLetter, Envelope, QueueDepth, Queues};
-use runtime::Fault;
+use runtime::{Fault, Refusal};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -241,9 +241,10 @@ async fn add_operator(
 ) -> Result<StatusCode, Problem> {
     let email: Email =
         body.email.parse().map_err(|error| Problem::from(identity::Rejection::InvalidEmail(error)))?;
-    let person = world.identity.add_operator(&email).await.map_err(|error| match error {
-        NoSuchUser::Unknown => not_found("person"),
-        NoSuchUser::Fault(fault) => fault.into(),
+    let person = world.identity.add_operator(&email).await.map_err(|refusal| match refusal {
+        Refusal::Rejected(UnknownUser) => not_found("person"),
+        Refusal::Once(refused) => refused.into(),
+        Refusal::Fault(fault) => fault.into(),
     })?;
     tracing::info!(operator = %operator.user_id, user_id = %person.user_id, "an operator was named");
     Ok(StatusCode::NO_CONTENT)

@@ -3,24 +3,24 @@
 //! It may be interrupted and begun again. Messages that were still on their way are applied once the bank serves; they
 //! change nothing that is as new as they are.
 
-use embedded::Access;
-use identity::Keys;
+use contracts::Message;
+use ports::Place;
+use runtime::Fault;
 
 use crate::cli::DataOptions;
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::sources::sources;
-use crate::world::{World, open_store};
+use crate::world::{World, open_existing_store};
 
 pub async fn rebuild(options: &DataOptions) -> Result<(), Failure> {
     let sources = sources();
-    let store = open_store(&options.data_dir, Access::Exclusive, &sources)?;
-    let keys = Keys::ephemeral().map_err(Failure::from_error)?;
-    let world = World::new(store.clone(), sources, keys, "rebuild", None);
+    let store = open_existing_store(&options.data_dir, &sources)?;
+    let world = World::at_rest(store.clone(), sources)?;
     let rebuilt = run(&world).await;
     store.close().await;
-    let (accounts, events) = rebuilt?;
-    println!("The projections are built anew from {accounts} accounts and {events} verdicts of the ledger.");
+    let (accounts, verdicts) = rebuilt?;
+    println!("The projections are built anew from {accounts} events of accounts and {verdicts} verdicts of the ledger.");
     Ok(())
 }
 
@@ -30,28 +30,27 @@ async fn run(world: &World) -> Result<(u64, u64), Failure> {
     progress.end();
 
     let progress = Progress::begin("events projected");
-    let (mut accounts, mut after) = (0, None);
-    loop {
-        let (events, next) = world.accounts.events(after.as_ref()).await?;
-        world.query.rebuild(&events).await?;
-        accounts += events.len() as u64;
-        progress.advance(events.len() as u64);
-        match next {
-            Some(next) => after = Some(next),
-            None => break,
-        }
-    }
-    let (mut verdicts, mut after) = (0, None);
-    loop {
-        let (events, next) = world.ledger.events(after.as_ref()).await?;
-        world.query.rebuild(&events).await?;
-        verdicts += events.len() as u64;
-        progress.advance(events.len() as u64);
-        match next {
-            Some(next) => after = Some(next),
-            None => break,
-        }
-    }
+    let accounts = project(world, &progress, async |after| world.accounts.events(after).await).await?;
+    let verdicts = project(world, &progress, async |after| world.ledger.events(after).await).await?;
     progress.end();
     Ok((accounts, verdicts))
+}
+
+/// Projects all events that a service makes again, a page at a time, and counts them.
+async fn project(
+    world: &World,
+    progress: &Progress,
+    page: impl AsyncFn(Option<&Place>) -> Result<(Vec<Message>, Option<Place>), Fault>,
+) -> Result<u64, Failure> {
+    let (mut count, mut after) = (0, None);
+    loop {
+        let (events, next) = page(after.as_ref()).await?;
+        world.query.rebuild(&events).await?;
+        count += events.len() as u64;
+        progress.advance(events.len() as u64);
+        match next {
+            Some(next) => after = Some(next),
+            None => return Ok(count),
+        }
+    }
 }

@@ -33,7 +33,7 @@ pub async fn serve(options: &ServeOptions) -> Result<(), Failure> {
     let data_dir = &options.data.data_dir;
     let store = open_store(data_dir, Access::Exclusive, &sources)?;
     let keys = Keys::load_or_make(data_dir).map_err(Failure::because("the signing keys cannot be read"))?;
-    let world = World::new(store.clone(), sources.clone(), keys, &options.issuer, mailer);
+    let world = World::new(store.clone(), sources.clone(), keys, &options.tokens.issuer, mailer);
 
     let listener = TcpListener::bind(options.listen)
         .await
@@ -41,14 +41,12 @@ pub async fn serve(options: &ServeOptions) -> Result<(), Failure> {
     let address = listener.local_addr().map_err(Failure::because("the address is unknown"))?;
     store.announce(&format!("http://{address}")).map_err(Failure::because("the address cannot be announced"))?;
 
+    let demo = if options.demo { Some(demo::fill(&store, &sources).await?) } else { None };
     let (stop, shutdown) = watch::channel(false);
     let consumers = world.start_consumers(&shutdown);
     tokio::spawn(keep_up(metrics.clone()));
-    if options.demo {
-        demo::fill(&world).await?;
-    }
     let router = routes::router(&world, consumers.liveness(), metrics, settings);
-    greet(options, address)?;
+    greet(options, address, demo)?;
     let serving = tokio::spawn(server::serve(listener, router, shutdown));
 
     let failed = tokio::select! {
@@ -115,7 +113,7 @@ fn mailer(options: &ServeOptions) -> Result<Option<Arc<dyn Mailer>>, Failure> {
 }
 
 /// Tells a person at the terminal, and a script that waits for it, where the bank is.
-fn greet(options: &ServeOptions, address: SocketAddr) -> Result<(), Failure> {
+fn greet(options: &ServeOptions, address: SocketAddr, demo: Option<demo::Filled>) -> Result<(), Failure> {
     let data_dir = options.data.data_dir.display();
     let sign_up = r#"'{"email": "ada@example.com", "password": "correct horse battery"}'"#;
     let mut out = std::io::stdout().lock();
@@ -127,7 +125,7 @@ fn greet(options: &ServeOptions, address: SocketAddr) -> Result<(), Failure> {
          data      {data_dir}\n  \
          try       curl -s http://{address}/auth/sign-up -H 'Content-Type: application/json' -d {sign_up}"
     )
-    .and_then(|()| if options.demo { writeln!(out, "{}", demo::GREETING) } else { Ok(()) })
+    .and_then(|()| demo.map_or(Ok(()), |filled| writeln!(out, "  demo      {filled}")))
     .and_then(|()| writeln!(out, "Ctrl-C closes it."))
     .and_then(|()| out.flush())
     .map_err(Failure::because("the terminal cannot be written to"))

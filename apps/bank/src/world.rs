@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use contracts::topology::{consumers, kinds_for, outboxes_for};
-use embedded::{Access, EmbeddedStore, Options};
+use embedded::{Access, EmbeddedStore, OpenError, Options};
 use futures::future::join_all;
 use ports::{Consumer, Mailer, Sources, Subscription, Table};
 use runtime::{Policy, consume};
@@ -54,7 +54,7 @@ pub fn subscriptions() -> Vec<Subscription> {
 }
 
 /// Opens the store that all services share.
-pub fn open_store(data_dir: &Path, access: Access, sources: &Sources) -> Result<EmbeddedStore, Failure> {
+pub fn open_store(data_dir: &Path, access: Access, sources: &Sources) -> Result<EmbeddedStore, OpenError> {
     let options = Options {
         data_dir: data_dir.to_owned(),
         tables: tables(),
@@ -62,7 +62,13 @@ pub fn open_store(data_dir: &Path, access: Access, sources: &Sources) -> Result<
         sources: sources.clone(),
         access,
     };
-    EmbeddedStore::open(options).map_err(Failure::from_error)
+    EmbeddedStore::open(options)
+}
+
+/// Opens the store for a command that works on one that is there: a mistyped directory is not made into a bank.
+pub fn open_existing_store(data_dir: &Path, sources: &Sources) -> Result<EmbeddedStore, OpenError> {
+    drop(open_store(data_dir, Access::ReadOnly, sources)?);
+    open_store(data_dir, Access::Exclusive, sources)
 }
 
 impl World {
@@ -89,6 +95,13 @@ impl World {
             store,
             sources,
         }
+    }
+
+    /// The services of a bank that serves nobody, for a command that works on the store itself. No token is made or read
+    /// here, so the keys are thrown away with it.
+    pub fn at_rest(store: EmbeddedStore, sources: Sources) -> Result<Self, Failure> {
+        let keys = identity::Keys::ephemeral().map_err(Failure::from_error)?;
+        Ok(Self::new(store, sources, keys, "nobody", None))
     }
 
     /// Every route of every service, with its part of the OpenAPI document.

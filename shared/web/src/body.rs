@@ -1,6 +1,6 @@
 //! The body of a request: strict JSON.
 
-use axum::body::to_bytes;
+use axum::body::{Bytes, HttpBody, to_bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
@@ -33,12 +33,21 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
                 "The body must be JSON, sent with Content-Type: application/json.",
             ));
         }
-        if is_declared_too_large(request.headers()) {
-            return Err(too_large());
-        }
-        let bytes = to_bytes(request.into_body(), BODY_BYTES_MAX).await.map_err(|error| unread(&error))?;
-        read(&bytes).map(Self)
+        read(&bytes_of(request.into_body()).await?).map(Self)
     }
+}
+
+/// The request with its whole body at hand, so that none of it is left on the connection whoever refuses it.
+pub(crate) async fn gathered(request: Request) -> Result<Request, Problem> {
+    if request.body().is_end_stream() {
+        return Ok(request);
+    }
+    let (head, body) = request.into_parts();
+    Ok(Request::from_parts(head, bytes_of(body).await?.into()))
+}
+
+async fn bytes_of(body: axum::body::Body) -> Result<Bytes, Problem> {
+    to_bytes(body, BODY_BYTES_MAX).await.map_err(|error| unread(&error))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
-    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, RETRY_AFTER,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, RETRY_AFTER,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
@@ -148,17 +148,21 @@ impl Edge {
         let known_tags = matches!(*request.method(), Method::GET | Method::HEAD)
             .then(|| entity_tag::known_tags(request.headers()));
         let answer = async {
-            let _room = self.room.try_acquire().map_err(|_| problem::busy(Duration::from_secs(1)))?;
-            self.admit(route, passage, &request)?;
-            let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
-            let answer = tokio::time::timeout(REQUEST_MAX, answer).await.map_err(|_| timed_out())?;
-            let response = explained(answer.map_err(|panic| fault_of(panic.as_ref()))?);
+            let _room = self.room.try_acquire().map_err(|_| unheard(problem::busy(Duration::from_secs(1))))?;
+            self.admit(route, passage, &request).map_err(unheard)?;
+            let answer = async {
+                let request = body::gathered(request).await.map_err(unheard)?;
+                let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+                answer.map_err(|panic| Problem::from(fault_of(panic.as_ref())).into_response())
+            };
+            let answer = tokio::time::timeout(REQUEST_MAX, answer).await;
+            let response = explained(answer.map_err(|_| unheard(timed_out()))??);
             match known_tags {
-                Some(known) => entity_tag::tag(response, &known).await,
+                Some(known) => entity_tag::tag(response, &known).await.map_err(Problem::into_response),
                 None => Ok(response),
             }
         };
-        answer.await.unwrap_or_else(Problem::into_response)
+        answer.await.unwrap_or_else(|refused| refused)
     }
 
     /// Refuses what need not be looked at any further.
@@ -175,6 +179,14 @@ impl Edge {
             _ => Ok(()),
         }
     }
+}
+
+/// Refuses a request whose body was not read to its end. What is left of it would be taken for the next request, so the
+/// connection ends with this answer, and says so (RFC 9112, section 9.6).
+fn unheard(problem: Problem) -> Response {
+    let mut response = problem.into_response();
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// The correlation id and the trace that the sender began, or else ones that begin here.
