@@ -20,11 +20,12 @@ use std::time::{Duration, Instant};
 
 use kernel::Timestamp;
 use ports::{CommitError, Key, Sources, Table};
+use rusqlite::Connection;
 use rusqlite::wal::CheckpointMode;
-use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{oneshot, watch};
 
 use crate::checkpoint::{self, PAGE_BYTES, WalLength};
+use crate::failure::{GroupError, is_fatal, is_fatal_at_commit, roll_back};
 use crate::group::{Ending, Group, Prepared, Records, Row};
 use crate::log::Log;
 use crate::schema::Schema;
@@ -84,10 +85,30 @@ enum Verdict {
     Redriven(Option<String>),
 }
 
+/// How much is waiting.
+#[derive(Default)]
+struct Backlog {
+    works: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Backlog {
+    /// The bytes that wait, these included.
+    fn add(&self, bytes: usize) -> usize {
+        self.works.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes
+    }
+
+    fn remove(&self, bytes: usize) {
+        self.works.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
 /// The front of the committer: the queue that leads to it, and the threads behind.
 pub(crate) struct Writer {
     queue: RwLock<Option<SyncSender<Work>>>,
-    bytes: Arc<AtomicUsize>,
+    backlog: Arc<Backlog>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -112,7 +133,7 @@ impl Writer {
         let checkpointer = checkpoint::start(checkpoints, wal.clone(), Arc::clone(&gate), woken)?;
 
         let (queue, works) = sync_channel(QUEUE_WORKS_MAX);
-        let bytes = Arc::new(AtomicUsize::new(0));
+        let backlog = Arc::new(Backlog::default());
         let committer = Committer {
             connection,
             schema,
@@ -123,21 +144,20 @@ impl Writer {
             gate,
             wal,
             works,
-            bytes: Arc::clone(&bytes),
+            backlog: Arc::clone(&backlog),
             save_at: None,
             tidy_at: Instant::now(),
         };
         let thread =
             std::thread::Builder::new().name("committer".to_owned()).spawn(move || committer.run())?;
         let threads = Mutex::new(vec![thread, checkpointer]);
-        Ok(Self { queue: RwLock::new(Some(queue)), bytes, threads })
+        Ok(Self { queue: RwLock::new(Some(queue)), backlog, threads })
     }
 
     /// Hands work over, or refuses it where too much is waiting.
     pub(crate) fn submit(&self, work: Work) -> Result<(), CommitError> {
         let bytes = work.bytes();
-        let waiting = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let sent = if waiting + bytes > QUEUE_BYTES_MAX {
+        let sent = if self.backlog.add(bytes) > QUEUE_BYTES_MAX {
             Err(QUEUE_RETRY_AFTER)
         } else {
             match &*self.queue.read().unwrap_or_else(PoisonError::into_inner) {
@@ -149,7 +169,7 @@ impl Writer {
             }
         };
         sent.map_err(|retry_after| {
-            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.backlog.remove(bytes);
             metrics::counter!("store_busy_total").increment(1);
             CommitError::Busy { retry_after }
         })
@@ -190,7 +210,7 @@ struct Committer {
     gate: Arc<Mutex<()>>,
     wal: WalLength,
     works: Receiver<Work>,
-    bytes: Arc<AtomicUsize>,
+    backlog: Arc<Backlog>,
     /// The sequence of the next record of each outbox.
     next: BTreeMap<Table, u64>,
     /// When cursors that moved are saved at the latest.
@@ -210,14 +230,6 @@ impl Drop for Committer {
             was_serving
         });
     }
-}
-
-/// Why a group was not written.
-enum GroupError {
-    /// Nothing of it is there, and the next one may succeed.
-    NotWritten(rusqlite::Error),
-    /// It is not known what is there.
-    Fatal(rusqlite::Error),
 }
 
 impl Committer {
@@ -251,9 +263,6 @@ impl Committer {
         while works.is_empty() {
             let until = self.save_at.map_or(self.tidy_at, |at| at.min(self.tidy_at));
             match self.works.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(Work::Moved) => {
-                    self.save_at = self.save_at.or_else(|| Some(Instant::now() + CURSORS_DELAY));
-                }
                 Ok(work) => self.take(work, &mut works, &mut bytes),
                 Err(RecvTimeoutError::Timeout) => return Some(works),
                 Err(RecvTimeoutError::Disconnected) => return None,
@@ -261,8 +270,6 @@ impl Committer {
         }
         while works.len() < GROUP_WORKS_MAX && bytes < GROUP_BYTES_MAX {
             match self.works.try_recv() {
-                // Every group saves the cursors.
-                Ok(Work::Moved) => {}
                 Ok(work) => self.take(work, &mut works, &mut bytes),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
             }
@@ -270,10 +277,15 @@ impl Committer {
         Some(works)
     }
 
-    fn take(&self, work: Work, works: &mut Vec<Work>, bytes: &mut usize) {
+    fn take(&mut self, work: Work, works: &mut Vec<Work>, bytes: &mut usize) {
+        self.backlog.remove(work.bytes());
         *bytes += work.bytes();
-        self.bytes.fetch_sub(work.bytes(), Ordering::Relaxed);
-        works.push(work);
+        if matches!(work, Work::Moved) {
+            // No reason for a group yet; where there is another one, the cursors are saved with it.
+            self.save_at = self.save_at.or_else(|| Some(Instant::now() + CURSORS_DELAY));
+        } else {
+            works.push(work);
+        }
     }
 
     /// Writes one group and answers it. An error ends the committer.
@@ -281,6 +293,10 @@ impl Committer {
         let started = Instant::now();
         let tidies = started >= self.tidy_at;
         self.save_at = None;
+        if tidies {
+            // Set before it is tried, so that what fails is not tried again at once.
+            self.tidy_at = started + UPKEEP_INTERVAL;
+        }
         if works.is_empty() && !tidies && !self.log.has_moved() {
             return Ok(());
         }
@@ -308,6 +324,7 @@ impl Committer {
                 Err(error)
             }
         };
+        metrics::gauge!("store_queue_depth").set(self.backlog.works.load(Ordering::Relaxed) as f64);
         if size > 0 {
             metrics::histogram!("store_commit_batch_size").record(size as f64);
             metrics::histogram!("store_commit_seconds").record(started.elapsed().as_secs_f64());
@@ -338,11 +355,13 @@ impl Committer {
             self.log.end(consumer, endings.iter().map(|ending| &ending.delivery));
         }
         let moves = self.log.save_cursors();
-        let filled = group.save(&moves).and_then(|()| if tidies { self.tidy(now) } else { Ok(None) });
+        let filled = group.save(&moves).and_then(|()| if tidies { self.tidy(now) } else { Ok(false) });
         let committing = Instant::now();
         let committed = match filled {
-            Ok(tidy_at) => {
-                self.tidy_at = tidy_at.unwrap_or(self.tidy_at);
+            Ok(has_more) => {
+                if has_more {
+                    self.tidy_at = committing + UPKEEP_INTERVAL_BEHIND;
+                }
                 let committed = self.connection.execute_batch("COMMIT");
                 committed.map_err(|error| roll_back(&self.connection, error, is_fatal_at_commit))
             }
@@ -360,15 +379,13 @@ impl Committer {
         Ok((verdicts, group.records))
     }
 
-    /// Forgets what nobody needs, and says when to do so again.
-    fn tidy(&self, now: Timestamp) -> rusqlite::Result<Option<Instant>> {
-        let has_more = upkeep::tidy(&self.connection, &self.schema, &self.log.passed_by_all(), now)?;
+    /// Forgets what nobody needs, and says whether there is more of it.
+    fn tidy(&self, now: Timestamp) -> rusqlite::Result<bool> {
         for (consumer, waiting) in self.log.waiting() {
             metrics::gauge!("store_outbox_lag_messages", "consumer" => consumer).set(waiting as f64);
         }
         metrics::gauge!("store_wal_bytes").set((self.wal.pages() * PAGE_BYTES) as f64);
-        let interval = if has_more { UPKEEP_INTERVAL_BEHIND } else { UPKEEP_INTERVAL };
-        Ok(Some(Instant::now() + interval))
+        upkeep::tidy(&self.connection, &self.schema, &self.log.passed_by_all(), now)
     }
 
     /// Tells what became of work that is durable now, and wakes consumers for what is due again.
@@ -420,28 +437,4 @@ fn refuse(work: Work, error: CommitError) {
 /// Nobody listens any more where the request was dropped; what it asked for has happened all the same.
 fn tell<T>(answer: Answer<T>, result: Result<T, CommitError>) {
     drop(answer.send(result));
-}
-
-/// Before the COMMIT only a disk that cannot be read, or a file that is no store any more, ends the committer.
-fn is_fatal(code: ErrorCode) -> bool {
-    matches!(code, ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-}
-
-/// At the COMMIT everything does but a full disk, and a lock that somebody else holds on the file.
-fn is_fatal_at_commit(code: ErrorCode) -> bool {
-    !matches!(code, ErrorCode::DiskFull | ErrorCode::DatabaseBusy)
-}
-
-/// Takes back what was written since BEGIN, and says what the error means.
-fn roll_back(connection: &Connection, error: rusqlite::Error, is_fatal: fn(ErrorCode) -> bool) -> GroupError {
-    // SQLite has rolled back already after some errors.
-    if !connection.is_autocommit()
-        && let Err(error) = connection.execute_batch("ROLLBACK")
-    {
-        return GroupError::Fatal(error);
-    }
-    match error.sqlite_error_code() {
-        Some(code) if is_fatal(code) => GroupError::Fatal(error),
-        Some(_) | None => GroupError::NotWritten(error),
-    }
 }

@@ -23,6 +23,7 @@
 mod checkpoint;
 mod committer;
 mod consumer;
+mod failure;
 mod group;
 mod log;
 mod open;

@@ -90,7 +90,9 @@ impl Client {
         let answer = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_json::<Problem>();
         Err(Failure::new(match answer {
             Ok(Problem { code, .. }) if code == "INVALID_TOKEN" => {
-                format!("the bank at {address} refuses the command's token: was it started with another --issuer?")
+                format!(
+                    "the bank at {address} refuses the command's token: was it started with another --issuer?"
+                )
             }
             Ok(Problem { detail, .. }) => detail,
             Err(_) => format!("the bank at {address} answered {status}"),

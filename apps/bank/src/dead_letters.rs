@@ -45,7 +45,10 @@ async fn list(options: &DataOptions) -> Result<(), Failure> {
         match (&after, letters.is_empty()) {
             (None, true) => return writeln!(out, "There are no dead letters.").map_err(printed),
             (Some(_), true) => return Ok(()),
-            (None, false) => writeln!(out, "{}", line(["ID", "CONSUMER", "KIND", "TRIES", "DIED AT", "REASON"])).map_err(&printed)?,
+            (None, false) => {
+                writeln!(out, "{}", line(["ID", "CONSUMER", "KIND", "TRIES", "DIED AT", "REASON"]))
+                    .map_err(&printed)?
+            }
             (Some(_), false) => {}
         }
         for letter in &letters {

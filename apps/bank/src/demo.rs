@@ -35,14 +35,15 @@ pub enum Filled {
 impl fmt::Display for Filled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Yes => write!(f, "{ADA} and {GRACE} sign in with the password {PASSWORD:?}"),
+            Self::Yes => write!(f, "{ADA} and {GRACE}, who sign in with the password {PASSWORD:?}"),
             Self::No => f.write_str("not filled in: the bank was not empty"),
         }
     }
 }
 
-const PASSWORD: &str = "two people and a month";
-const ADA: &str = "ada@example.com";
+/// The password of both.
+pub const PASSWORD: &str = "two people and a month";
+pub const ADA: &str = "ada@example.com";
 const GRACE: &str = "grace@example.com";
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -130,7 +131,8 @@ impl Clock for SteppingClock {
 impl Ids for SteppingClock {
     fn fresh(&self) -> Uuid {
         let millis = self.0.fetch_add(1, Ordering::Relaxed) + 1;
-        uuid::Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or(0), &rand::random()).into_uuid()
+        uuid::Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or(0), &rand::random())
+            .into_uuid()
     }
 }
 
@@ -167,7 +169,7 @@ fn millis(duration: Duration) -> i64 {
 }
 
 fn email(text: &str) -> Result<Email, Failure> {
-    text.parse().map_err(Failure::because(text))
+    text.parse().map_err(not_filled)
 }
 
 /// An account that was opened for the demo, and its owner.
@@ -197,7 +199,8 @@ impl Demo {
             let user_id = if owner == ADA { ada } else { grace };
             let currency: Currency = currency.parse().map_err(not_filled)?;
             let request = OpenRequest { name: name.to_owned(), currency };
-            let account = self.world.accounts.open(&self.caller(user_id), &request).await.map_err(not_filled)?;
+            let account =
+                self.world.accounts.open(&self.caller(user_id), &request).await.map_err(not_filled)?;
             opened.push((purse, user_id, account.answer.account_id));
         }
         self.run_to_the_end().await?;
@@ -209,7 +212,13 @@ impl Demo {
         Ok(signed_up.map_err(not_filled)?.user_id)
     }
 
-    async fn submit(&self, purses: &[Opened], flow: Flow, amount: &str, description: &str) -> Result<(), Failure> {
+    async fn submit(
+        &self,
+        purses: &[Opened],
+        flow: Flow,
+        amount: &str,
+        description: &str,
+    ) -> Result<(), Failure> {
         let find = |purse: Purse| {
             let found = purses.iter().find(|(of, ..)| *of == purse);
             found.copied().ok_or_else(|| not_filled("an account is missing"))
@@ -263,7 +272,8 @@ impl Demo {
                 return Err(not_filled(reason));
             }
         }
-        let done = received.iter().map(|received| Settled { receipt: received.receipt, verdict: Verdict::Done });
+        let done =
+            received.iter().map(|received| Settled { receipt: received.receipt, verdict: Verdict::Done });
         Ok(self.world.store.settle(C::NAME, done.collect()).await?)
     }
 }

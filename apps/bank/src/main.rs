@@ -61,6 +61,7 @@ async fn openapi() -> Result<(), Failure> {
     let world = world::World::at_rest(store.clone(), sources)?;
     let printed = routes::print_openapi(&world);
     store.close().await;
-    std::fs::remove_dir_all(&data_dir).map_err(Failure::because("the scratch directory cannot be removed"))?;
+    std::fs::remove_dir_all(&data_dir)
+        .map_err(Failure::because("the scratch directory cannot be removed"))?;
     printed
 }

@@ -14,7 +14,7 @@ pub async fn run(command: &OperatorsCommand) -> Result<(), Failure> {
 }
 
 async fn add(email: &str, options: &BankOptions) -> Result<(), Failure> {
-    let address: Email = email.parse().map_err(Failure::because(email))?;
+    let address: Email = email.parse().map_err(|error| Failure::new(format!("{email:?} {error}")))?;
     match reach(options)? {
         Bank::Running(client) => {
             client.post("/ops/operators".to_owned(), json!({ "email": address })).await?;

@@ -111,7 +111,17 @@ impl DeadLetterView {
     fn brief(letter: DeadLetter) -> Self {
         let DeadLetter { dead_letter_id, consumer, reason, attempts, died_at, envelope } = letter;
         let Envelope { message_id, kind, correlation_id, .. } = envelope;
-        Self { dead_letter_id, consumer, reason, attempts, died_at, message_id, kind, correlation_id, envelope: None }
+        Self {
+            dead_letter_id,
+            consumer,
+            reason,
+            attempts,
+            died_at,
+            message_id,
+            kind,
+            correlation_id,
+            envelope: None,
+        }
     }
 
     fn whole(letter: DeadLetter) -> Self {

@@ -14,7 +14,8 @@ impl Progress {
     /// `what` is counted, in the plural.
     pub fn begin(what: &'static str) -> Self {
         let bar = ProgressBar::new_spinner().with_message(what);
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} {msg} ({per_sec}, {elapsed})") {
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} {msg} ({per_sec}, {elapsed})")
+        {
             bar.set_style(style);
         }
         bar.enable_steady_tick(REDRAW);

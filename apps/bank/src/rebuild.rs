@@ -20,7 +20,9 @@ pub async fn rebuild(options: &DataOptions) -> Result<(), Failure> {
     let rebuilt = run(&world).await;
     store.close().await;
     let (accounts, verdicts) = rebuilt?;
-    println!("The projections are built anew from {accounts} events of accounts and {verdicts} verdicts of the ledger.");
+    println!(
+        "The projections are built anew from {accounts} events of accounts and {verdicts} verdicts of the ledger."
+    );
     Ok(())
 }
 

@@ -90,7 +90,8 @@ async fn measures(State(probes): State<Probes>) -> Response {
             let now = probes.world.sources.now();
             for depth in depths {
                 let age = depth.oldest_at.map_or(0.0, |oldest_at| now.since(oldest_at).as_secs_f64());
-                gauge!("queue_depth", "consumer" => depth.consumer.clone()).set((depth.waiting + depth.retrying) as f64);
+                gauge!("queue_depth", "consumer" => depth.consumer.clone())
+                    .set((depth.waiting + depth.retrying) as f64);
                 gauge!("queue_age_seconds", "consumer" => depth.consumer.clone()).set(age);
                 gauge!("dead_letters", "consumer" => depth.consumer).set(depth.dead as f64);
             }

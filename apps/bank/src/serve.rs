@@ -39,7 +39,9 @@ pub async fn serve(options: &ServeOptions) -> Result<(), Failure> {
         .await
         .map_err(|error| Failure::new(format!("{} cannot be listened on: {error}", options.listen)))?;
     let address = listener.local_addr().map_err(Failure::because("the address is unknown"))?;
-    store.announce(&format!("http://{address}")).map_err(Failure::because("the address cannot be announced"))?;
+    store
+        .announce(&format!("http://{address}"))
+        .map_err(Failure::because("the address cannot be announced"))?;
 
     let demo = if options.demo { Some(demo::fill(&store, &sources).await?) } else { None };
     let (stop, shutdown) = watch::channel(false);
@@ -90,7 +92,9 @@ fn start_logs(options: &ServeOptions) -> Result<(), Failure> {
 
 fn http_settings(options: &ServeOptions) -> Result<web::HttpSettings, Failure> {
     let origin = |text: &String| {
-        HeaderValue::from_str(text).map_err(|_| Failure::new(format!("{text:?} is not a web origin such as https://app.example.com")))
+        HeaderValue::from_str(text).map_err(|_| {
+            Failure::new(format!("{text:?} is not a web origin such as https://app.example.com"))
+        })
     };
     Ok(web::HttpSettings {
         rate_limits: match options.rate_limit {
@@ -99,7 +103,9 @@ fn http_settings(options: &ServeOptions) -> Result<web::HttpSettings, Failure> {
         },
         trusted_proxies: options.trusted_proxy.clone(),
         cors_origins: options.cors_origin.iter().map(origin).collect::<Result<_, _>>()?,
-        strict_transport_security: options.hsts_days.map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60)),
+        strict_transport_security: options
+            .hsts_days
+            .map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60)),
         ..web::HttpSettings::default()
     })
 }
@@ -107,15 +113,23 @@ fn http_settings(options: &ServeOptions) -> Result<web::HttpSettings, Failure> {
 fn mailer(options: &ServeOptions) -> Result<Option<Arc<dyn Mailer>>, Failure> {
     match (&options.smtp_url, &options.mail_from) {
         (None, _) => Ok(None),
-        (Some(_), None) => Err(Failure::new("a mail server needs a sender: --mail-from \"The Bank <bank@example.com>\"")),
-        (Some(url), Some(from)) => Ok(Some(Arc::new(SmtpMailer::new(url, from).map_err(Failure::from_error)?))),
+        (Some(_), None) => {
+            Err(Failure::new("a mail server needs a sender: --mail-from \"The Bank <bank@example.com>\""))
+        }
+        (Some(url), Some(from)) => {
+            Ok(Some(Arc::new(SmtpMailer::new(url, from).map_err(Failure::from_error)?)))
+        }
     }
 }
 
 /// Tells a person at the terminal, and a script that waits for it, where the bank is.
 fn greet(options: &ServeOptions, address: SocketAddr, demo: Option<demo::Filled>) -> Result<(), Failure> {
     let data_dir = options.data.data_dir.display();
-    let sign_up = r#"'{"email": "ada@example.com", "password": "correct horse battery"}'"#;
+    let (path, password) = match demo {
+        Some(demo::Filled::Yes) => ("sign-in", demo::PASSWORD),
+        Some(demo::Filled::No) | None => ("sign-up", "correct horse battery"),
+    };
+    let person = format!(r#"{{"email": "{}", "password": "{password}"}}"#, demo::ADA);
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
@@ -123,7 +137,7 @@ fn greet(options: &ServeOptions, address: SocketAddr, demo: Option<demo::Filled>
          API       http://{address}\n  \
          docs      http://{address}/docs\n  \
          data      {data_dir}\n  \
-         try       curl -s http://{address}/auth/sign-up -H 'Content-Type: application/json' -d {sign_up}"
+         try       curl -s http://{address}/auth/{path} -H 'Content-Type: application/json' -d '{person}'"
     )
     .and_then(|()| demo.map_or(Ok(()), |filled| writeln!(out, "  demo      {filled}")))
     .and_then(|()| writeln!(out, "Ctrl-C closes it."))

@@ -29,14 +29,16 @@ pub struct SmtpMailer {
 impl SmtpMailer {
     /// Connects only when there is a letter to send; a few connections are kept.
     pub fn new(url: &str, from: &str) -> Result<Self, SmtpSettingsError> {
-        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(SmtpSettingsError::Url)?;
+        let transport =
+            AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(SmtpSettingsError::Url)?;
         let from = from.parse().map_err(|_| SmtpSettingsError::Sender(from.to_owned()))?;
         Ok(Self { transport: transport.timeout(Some(LETTER_MAX)).build(), from })
     }
 
     async fn hand_over(&self, letter: &Letter) -> Result<(), MailError> {
         // An error must not carry the address into a log, so none of lettre's own words on it are passed on.
-        let to: Mailbox = letter.to.parse().map_err(|_| MailError::Never("the address cannot be read".to_owned()))?;
+        let to: Mailbox =
+            letter.to.parse().map_err(|_| MailError::Never("the address cannot be read".to_owned()))?;
         let message = Message::builder()
             .from(self.from.clone())
             .to(to)

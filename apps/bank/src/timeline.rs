@@ -1,8 +1,8 @@
 //! The timeline of an operation: when it came to each part of the bank, put together from what each part keeps.
 //!
 //! A hop is shown once it has happened. Closing an account has a verdict of the ledger too, so it is found as well, but
-//! it is no operation of banking and shows in no history: it has fewer hops. Absent is the correlation id, which is in
-//! the messages and the logs and in no item that stays.
+//! it is no operation of banking and shows in no history: it has fewer hops. What was projected anew shows the time of
+//! that. Absent is the correlation id, which is in the messages and the logs and in no item that stays.
 
 use banking::domain::Movement;
 use contracts::Message;
@@ -128,12 +128,18 @@ fn judged(event: &Message) -> Option<Judged> {
     let (kind, owner, reason, at) = match event {
         Message::Deposited(moved) => (Deposit, moved.owner, None, moved.occurred_at),
         Message::Withdrawn(moved) => (Withdraw, moved.owner, None, moved.occurred_at),
-        Message::Transferred(transferred) => (Transfer, transferred.from.owner, None, transferred.occurred_at),
+        Message::Transferred(transferred) => {
+            (Transfer, transferred.from.owner, None, transferred.occurred_at)
+        }
         Message::DepositFailed(failed) => (Deposit, failed.owner, Some(failed.reason), failed.occurred_at),
         Message::WithdrawFailed(failed) => (Withdraw, failed.owner, Some(failed.reason), failed.occurred_at),
-        Message::TransferFailed(failed) => (Transfer, failed.from.owner, Some(failed.reason), failed.occurred_at),
+        Message::TransferFailed(failed) => {
+            (Transfer, failed.from.owner, Some(failed.reason), failed.occurred_at)
+        }
         Message::AccountClosed(closed) => (CloseAccount, closed.owner, None, closed.occurred_at),
-        Message::CloseRejected(rejected) => (CloseAccount, rejected.owner, Some(rejected.reason), rejected.occurred_at),
+        Message::CloseRejected(rejected) => {
+            (CloseAccount, rejected.owner, Some(rejected.reason), rejected.occurred_at)
+        }
         _ => return None,
     };
     Some(Judged { kind, owner, reason, at })

@@ -90,13 +90,17 @@ impl TrialBalances {
     pub async fn newest(&self) -> Result<TrialBalancesView, Fault> {
         let computing = self.clone();
         let computed = tokio::spawn(async move { computing.remembered_or_computed().await });
-        computed.await.map_err(|error| Fault::Internal(format!("the trial balance was not computed: {error}")))?
+        computed
+            .await
+            .map_err(|error| Fault::Internal(format!("the trial balance was not computed: {error}")))?
     }
 
     /// Whoever comes while another computes waits for what that one finds.
     async fn remembered_or_computed(&self) -> Result<TrialBalancesView, Fault> {
         let mut newest = self.newest.lock().await;
-        if let Some(newest) = newest.as_ref().filter(|newest| self.sources.now().since(newest.computed_at) < KEPT_FOR) {
+        if let Some(newest) =
+            newest.as_ref().filter(|newest| self.sources.now().since(newest.computed_at) < KEPT_FOR)
+        {
             return Ok(newest.clone());
         }
         let books = self.ledger.audit(|_| {}).await?;

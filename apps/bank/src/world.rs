@@ -79,7 +79,13 @@ impl World {
         issuer: &str,
         mailer: Option<Arc<dyn Mailer>>,
     ) -> Self {
-        let identity = identity::Identity::new(store.clone(), sources.clone(), identity::Settings::new(issuer), mailer.clone(), keys);
+        let identity = identity::Identity::new(
+            store.clone(),
+            sources.clone(),
+            identity::Settings::new(issuer),
+            mailer.clone(),
+            keys,
+        );
         Self {
             accounts: accounts::Accounts::new(store.clone(), sources.clone(), CACHED_ACCOUNTS),
             banking: banking::Banking::new(store.clone(), sources.clone(), CACHED_ACCOUNTS),
@@ -127,8 +133,19 @@ impl World {
         Consumers(tasks)
     }
 
-    fn start<C: Consumer>(&self, consumer: C, policy: Policy, shutdown: &watch::Receiver<bool>) -> JoinHandle<()> {
-        tokio::spawn(consume(self.store.clone(), Arc::new(consumer), policy, self.sources.clone(), shutdown.clone()))
+    fn start<C: Consumer>(
+        &self,
+        consumer: C,
+        policy: Policy,
+        shutdown: &watch::Receiver<bool>,
+    ) -> JoinHandle<()> {
+        tokio::spawn(consume(
+            self.store.clone(),
+            Arc::new(consumer),
+            policy,
+            self.sources.clone(),
+            shutdown.clone(),
+        ))
     }
 }
 

@@ -58,7 +58,8 @@ impl<S: Store> Events<S> {
     ) -> Result<Decision<()>, Fault> {
         let store = &self.0.store;
         let mut transaction = Transaction::new(self.0.sources.fresh_id());
-        let keys: Vec<Key> = endings.iter().map(|ending| operation_key(ending.owner, ending.operation_id)).collect();
+        let keys: Vec<Key> =
+            endings.iter().map(|ending| operation_key(ending.owner, ending.operation_id)).collect();
         let mut operations: HashMap<_, Held<Operation>> = HashMap::with_capacity(keys.len());
         for held in runtime::get_many::<S, Operation>(store, &keys).await?.into_iter().flatten() {
             operations.insert(held.record.operation_id, held);

@@ -112,7 +112,11 @@ pub struct Asked {
 }
 
 /// Begins an operation, and says what to ask of the ledger.
-pub fn begin(request: &Request, accounts: &Accounts<'_>, asked: Asked) -> Result<(Operation, Message), Rejection> {
+pub fn begin(
+    request: &Request,
+    accounts: &Accounts<'_>,
+    asked: Asked,
+) -> Result<(Operation, Message), Rejection> {
     if request.description.as_deref().is_some_and(|text| !is_description(text)) {
         return Err(Rejection::InvalidDescription);
     }
@@ -120,7 +124,8 @@ pub fn begin(request: &Request, accounts: &Accounts<'_>, asked: Asked) -> Result
         return Err(Rejection::SameAccount);
     }
     // Another person's account is as unknown to the caller as one that does not exist.
-    let own = accounts.own.filter(|account| account.owner == asked.owner).ok_or(Rejection::AccountNotFound)?;
+    let own =
+        accounts.own.filter(|account| account.owner == asked.owner).ok_or(Rejection::AccountNotFound)?;
     if own.status != AccountStatus::Open {
         return Err(Rejection::AccountNotOpen);
     }
@@ -152,7 +157,11 @@ fn payee(own: &AccountState, payee: Option<&AccountState>) -> Result<Party, Reje
     Ok(Party { account_id: payee.account_id, owner: payee.owner })
 }
 
-fn command(operation: &Operation, own: &AccountState, other: Option<&AccountState>) -> Result<Message, Rejection> {
+fn command(
+    operation: &Operation,
+    own: &AccountState,
+    other: Option<&AccountState>,
+) -> Result<Message, Rejection> {
     let Operation { operation_id, owner, movement, amount, description, .. } = operation.clone();
     Ok(match movement {
         Movement::Deposit { account_id } => {
@@ -183,7 +192,11 @@ pub struct Ending {
 
 /// Reads a verdict. Other events end no operation.
 pub fn ending(event: &Message) -> Option<Ending> {
-    let completed = |balance_after, account_version, ended_at| Status::Completed { balance_after, account_version, ended_at };
+    let completed = |balance_after, account_version, ended_at| Status::Completed {
+        balance_after,
+        account_version,
+        ended_at,
+    };
     let (operation_id, owner, status) = match event {
         Message::Deposited(moved) | Message::Withdrawn(moved) => {
             let status = completed(moved.balance_after, moved.account_version, moved.occurred_at);

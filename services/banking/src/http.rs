@@ -14,7 +14,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use web::{AmountText, Body, Listing, Paging, Params, PathId, Problem, Signed, Wait, answered, not_found, parse_currency};
+use web::{
+    AmountText, Body, Listing, Paging, Params, PathId, Problem, Signed, Wait, answered, not_found,
+    parse_currency,
+};
 
 use crate::Banking;
 use crate::domain::{Movement, Operation, Request, Status};
@@ -268,3 +271,7 @@ async fn submit<S: Store>(
     }
     Ok(answered(StatusCode::OK, Answered { answer: OperationView::from(answer), is_replay }).into_response())
 }
+
+#[cfg(test)]
+#[path = "http_tests.rs"]
+mod tests;

@@ -6,6 +6,8 @@
 mod audit;
 mod consumers;
 pub mod domain;
+#[cfg(test)]
+mod fixture;
 mod http;
 mod problems;
 pub mod records;
@@ -15,7 +17,10 @@ use std::time::Duration;
 use contracts::accounts::AccountState;
 use kernel::{AccountId, OperationId, UserId};
 use ports::{Held, Sources, Store, Transaction};
-use runtime::{Answered, Caller, Decision, Fault, InFlight, Once, RecordCache, Waiters, decide_and_commit, envelope, patience_for};
+use runtime::{
+    Answered, Caller, Decision, Fault, InFlight, Once, RecordCache, Waiters, decide_and_commit, envelope,
+    patience_for,
+};
 
 pub use consumers::Events;
 use domain::{Accounts, Asked, Operation, Rejection, Request, Status};
@@ -63,10 +68,18 @@ impl<S: Store> Banking<S> {
         decide_and_commit(&self.store, || self.try_submit(caller, request)).await
     }
 
-    async fn try_submit(&self, caller: &Caller, request: &Request) -> Result<Decision<Answered<Operation>>, Refusal> {
+    async fn try_submit(
+        &self,
+        caller: &Caller,
+        request: &Request,
+    ) -> Result<Decision<Answered<Operation>>, Refusal> {
         let now = self.sources.now();
-        let ticket = match Once::look::<S, Refusal>(&self.store, OPERATIONS, caller, ("operation", request), now).await? {
-            Once::Replay(answered) => return Ok(Decision::Nothing(answered)),
+        let once = Once::look::<S, Refusal>(&self.store, OPERATIONS, caller, ("operation", request), now);
+        let ticket = match once.await? {
+            Once::Replay(Answered { answer: operation_id, .. }) => {
+                let answer = self.first_answer(caller.user_id, operation_id).await?;
+                return Ok(Decision::Nothing(Answered { answer, is_replay: true }));
+            }
             Once::New(ticket) => ticket,
         };
         let own = self.account(request.movement.own_account()).await?;
@@ -75,18 +88,30 @@ impl<S: Store> Banking<S> {
             None => None,
         };
         let accounts = Accounts { own: own.as_ref(), payee: payee.as_ref() };
-        let asked = Asked { owner: caller.user_id, operation_id: OperationId::new(self.sources.fresh_id()), now };
+        let asked =
+            Asked { owner: caller.user_id, operation_id: OperationId::new(self.sources.fresh_id()), now };
         let (operation, command) = domain::begin(request, &accounts, asked).map_err(Refusal::Rejected)?;
         let mut transaction = Transaction::new(self.sources.fresh_id());
         transaction.create(&operation)?;
         let group = operation.movement.own_account().to_string();
         transaction.emit(OPERATIONS_EVENTS, envelope(&command, group, &caller.trace, now, &self.sources))?;
-        ticket.keep(&mut transaction, &operation)?;
+        ticket.keep(&mut transaction, &operation.operation_id)?;
         Ok(Decision::Commit(transaction, Answered { answer: operation, is_replay: false }))
     }
 
+    /// An operation as it was answered first: nothing of it ever changes but its status.
+    async fn first_answer(&self, owner: UserId, operation_id: OperationId) -> Result<Operation, Fault> {
+        let operation = self.operation(owner, operation_id).await?;
+        let operation = operation.ok_or_else(|| Fault::Internal(format!("operation {operation_id} is gone")))?;
+        Ok(Operation { status: Status::Pending, ..operation })
+    }
+
     /// One of a customer's operations. Another's is as unknown as one that does not exist.
-    pub async fn operation(&self, owner: UserId, operation_id: OperationId) -> Result<Option<Operation>, Fault> {
+    pub async fn operation(
+        &self,
+        owner: UserId,
+        operation_id: OperationId,
+    ) -> Result<Option<Operation>, Fault> {
         Ok(runtime::get(&self.store, operation_key(owner, operation_id)).await?.map(|held| held.record))
     }
 
@@ -114,7 +139,8 @@ impl<S: Store> Banking<S> {
     /// An account as far as it is known here. One that was opened a moment ago is waited for.
     async fn account(&self, account_id: AccountId) -> Result<Option<AccountState>, Fault> {
         let patience = patience_for(account_id.made_at(), self.sources.now());
-        let load = || self.accounts.get_or_load(account_id, runtime::get(&self.store, account_key(account_id)));
+        let load =
+            || self.accounts.get_or_load(account_id, runtime::get(&self.store, account_key(account_id)));
         let known: Option<Held<KnownAccount>> = match load().await? {
             None if !patience.is_zero() => self.account_waiters.wait(account_id, patience, load).await?,
             known => known,

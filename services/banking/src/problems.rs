@@ -14,15 +14,19 @@ impl From<Rejection> for Problem {
             Rejection::CurrencyMismatch(_) | Rejection::PayeeCurrencyMismatch(_) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "CURRENCY_MISMATCH", Some("currency"))
             }
-            Rejection::SameAccount => (StatusCode::UNPROCESSABLE_ENTITY, "SAME_ACCOUNT", Some("to_account_id")),
-            Rejection::InvalidAmount(_) => (StatusCode::UNPROCESSABLE_ENTITY, "INVALID_AMOUNT", Some("amount")),
+            Rejection::SameAccount => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "SAME_ACCOUNT", Some("to_account_id"))
+            }
+            Rejection::InvalidAmount(_) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "INVALID_AMOUNT", Some("amount"))
+            }
             Rejection::InvalidDescription => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "INVALID_DESCRIPTION", Some("description"))
             }
         };
         let problem = Self::new(status, code, rejection.to_string());
         match field {
-            Some(field) => problem.with_error(field, &rejection.to_string()),
+            Some(field) => problem.with_error(field, rejection.to_string()),
             None => problem,
         }
     }

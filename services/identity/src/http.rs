@@ -115,7 +115,7 @@ struct SignedUp {
 /// Sign up with an email address and a password.
 ///
 /// Where the bank can send letters, the address must be confirmed by a code that is sent to it.
-#[utoipa::path(post, path = "/auth/sign-up", tag = "identity", request_body = Credentials,
+#[utoipa::path(post, path = "/auth/sign-up", tag = "identity", security(()), request_body = Credentials,
     responses((status = 201, body = SignedUp), SignUpProblems))]
 async fn sign_up<S: Store>(
     State(identity): State<Identity<S>>,
@@ -126,7 +126,7 @@ async fn sign_up<S: Store>(
 }
 
 /// Confirm an email address by the code that was sent to it.
-#[utoipa::path(post, path = "/auth/confirm", tag = "identity", request_body = Confirmation,
+#[utoipa::path(post, path = "/auth/confirm", tag = "identity", security(()), request_body = Confirmation,
     responses((status = 204), CodeProblems))]
 async fn confirm<S: Store>(
     State(identity): State<Identity<S>>,
@@ -137,7 +137,7 @@ async fn confirm<S: Store>(
 }
 
 /// Sign in.
-#[utoipa::path(post, path = "/auth/sign-in", tag = "identity", request_body = Credentials,
+#[utoipa::path(post, path = "/auth/sign-in", tag = "identity", security(()), request_body = Credentials,
     responses((status = 200, body = SignedIn), SignInProblems))]
 async fn sign_in<S: Store>(
     State(identity): State<Identity<S>>,
@@ -149,7 +149,7 @@ async fn sign_in<S: Store>(
 /// Stay signed in: the next access token, and the next refresh token.
 ///
 /// A refresh token is good once. An old one that is sent again ends the session, because two then have it.
-#[utoipa::path(post, path = "/auth/refresh", tag = "identity", request_body = RefreshRequest,
+#[utoipa::path(post, path = "/auth/refresh", tag = "identity", security(()), request_body = RefreshRequest,
     responses((status = 200, body = SignedIn), RefreshProblems))]
 async fn refresh<S: Store>(
     State(identity): State<Identity<S>>,
@@ -177,8 +177,8 @@ async fn sign_out<S: Store>(
 }
 
 /// Ask for a code to set a new password with. The answer is the same whether or not somebody has the address.
-#[utoipa::path(post, path = "/auth/forgot-password", tag = "identity", request_body = ForgottenPassword,
-    responses((status = 204), CodeProblems))]
+#[utoipa::path(post, path = "/auth/forgot-password", tag = "identity", security(()),
+    request_body = ForgottenPassword, responses((status = 204), CodeProblems))]
 async fn forgot_password<S: Store>(
     State(identity): State<Identity<S>>,
     Body(body): Body<ForgottenPassword>,
@@ -188,8 +188,8 @@ async fn forgot_password<S: Store>(
 }
 
 /// Set a new password by the code that was sent to the address. All sessions of the person end.
-#[utoipa::path(post, path = "/auth/reset-password", tag = "identity", request_body = NewPassword,
-    responses((status = 204), CodeProblems))]
+#[utoipa::path(post, path = "/auth/reset-password", tag = "identity", security(()),
+    request_body = NewPassword, responses((status = 204), CodeProblems))]
 async fn reset_password<S: Store>(
     State(identity): State<Identity<S>>,
     Body(body): Body<NewPassword>,
@@ -203,7 +203,7 @@ async fn reset_password<S: Store>(
 }
 
 /// The public keys that access tokens are verified by (RFC 7517).
-#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "identity",
+#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "identity", security(()),
     responses((status = 200, body = PublicKeys), KeysProblems))]
 async fn keys<S: Store>(State(identity): State<Identity<S>>) -> Json<PublicKeys> {
     Json(identity.public_keys().clone())

@@ -93,7 +93,8 @@ impl Audit {
 
     fn take_entry(&mut self, entry: &Entry) {
         self.books.entries += 1;
-        let customers = [entry.debit, entry.credit].into_iter().filter(|side| matches!(side, Side::Account(_)));
+        let customers =
+            [entry.debit, entry.credit].into_iter().filter(|side| matches!(side, Side::Account(_)));
         let linked = entry.links.iter().map(|link| Side::Account(link.account_id));
         if !customers.eq(linked) || entry.amount.minor <= 0 || entry.debit == entry.credit {
             self.find(format!("entry {} is not balanced", entry.operation_id));
@@ -115,7 +116,10 @@ impl Audit {
     fn take_link(&mut self, entry: &Entry, link: &Link) {
         self.books.links += 1;
         if domain::hash(entry, link) != link.hash {
-            self.find(format!("entry {} of account {} was altered: its hash differs", link.version, link.account_id));
+            self.find(format!(
+                "entry {} of account {} was altered: its hash differs",
+                link.version, link.account_id
+            ));
         }
         let is_credited = entry.credit == Side::Account(link.account_id);
         let waiting = Waiting {
@@ -134,7 +138,10 @@ impl Audit {
         while let Some(next) = chain.waiting.remove(&(chain.version + 1)) {
             chain.version += 1;
             if next.previous_hash != chain.last_hash {
-                broken.push(format!("the chain of account {} breaks at entry {}", link.account_id, chain.version));
+                broken.push(format!(
+                    "the chain of account {} breaks at entry {}",
+                    link.account_id, chain.version
+                ));
             }
             if chain.balance_minor.checked_add(next.change_minor) != Some(next.balance_after.minor) {
                 let version = chain.version;
@@ -175,19 +182,27 @@ impl Audit {
                 findings.push(format!("account {account_id} has entries but no head"));
             }
             if let Some(version) = chain.waiting.keys().next() {
-                findings.push(format!("account {account_id} lacks the entries between {} and {version}", chain.version));
+                findings.push(format!(
+                    "account {account_id} lacks the entries between {} and {version}",
+                    chain.version
+                ));
             }
         }
         self.books.trial_balances = self.trial_balances();
         for trial in self.books.trial_balances.iter().filter(|trial| trial.sum_minor() != 0) {
-            findings.push(format!("the accounts of {} sum to {} minor units, not to zero", trial.currency, trial.sum_minor()));
+            findings.push(format!(
+                "the accounts of {} sum to {} minor units, not to zero",
+                trial.currency,
+                trial.sum_minor()
+            ));
         }
         findings.into_iter().for_each(|finding| self.find(finding));
         self.books
     }
 
     fn trial_balances(&self) -> Vec<TrialBalance> {
-        let mut customers: BTreeMap<Currency, i128> = self.contra.keys().map(|currency| (*currency, 0)).collect();
+        let mut customers: BTreeMap<Currency, i128> =
+            self.contra.keys().map(|currency| (*currency, 0)).collect();
         for head in self.books.heads.values() {
             *customers.entry(head.balance.currency).or_default() += i128::from(head.balance.minor);
         }

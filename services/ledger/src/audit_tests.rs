@@ -31,7 +31,8 @@ impl Ledger {
     }
 
     fn entry(&mut self, number: u128) -> &mut Entry {
-        let record = self.verdicts.iter_mut().find(|record| record.operation_id == operation(number)).unwrap();
+        let record =
+            self.verdicts.iter_mut().find(|record| record.operation_id == operation(number)).unwrap();
         match &mut record.verdict {
             Verdict::Posted(entry) => entry,
             other => panic!("{other:?} is no entry"),
@@ -134,7 +135,11 @@ fn a_head_that_was_changed_is_found() {
     check(&[
         ("more", |ledger| ledger.head(1).balance.minor += 1, &wrong),
         ("less than nothing", |ledger| ledger.head(1).balance.minor = -1, "is overdrawn: -0.01 EUR"),
-        ("another currency", |ledger| ledger.head(1).balance = money("50.00 USD"), "the accounts of USD sum to 5000"),
+        (
+            "another currency",
+            |ledger| ledger.head(1).balance = money("50.00 USD"),
+            "the accounts of USD sum to 5000",
+        ),
         ("an entry more", |ledger| ledger.head(1).version += 1, &wrong),
         ("another hash", |ledger| ledger.head(1).last_hash = Hash::NONE, &wrong),
         ("opened again", |ledger| ledger.head(4).is_closed = false, "is open, but its journal has it closed"),
@@ -166,24 +171,40 @@ fn an_entry_that_was_changed_is_found() {
 #[test]
 fn an_entry_that_was_changed_with_its_hashes_is_found() {
     check(&[
-        ("a link of the middle", |ledger| {
-            ledger.entry(2).description = Some("gift".to_owned());
-            ledger.rehash(2);
-        }, "breaks at entry 3"),
-        ("the last link", |ledger| {
-            ledger.entry(3).description = Some("gift".to_owned());
-            ledger.rehash(3);
-        }, "but its journal gives"),
-        ("the amount", |ledger| {
-            ledger.entry(3).amount.minor -= 1;
-            ledger.rehash(3);
-        }, "has a wrong balance after entry 3"),
-        ("the amount with balance and head", |ledger| {
-            ledger.entry(5).amount = money("600 JPY");
-            ledger.entry(5).links[0].balance_after = money("600 JPY");
-            ledger.rehash(5);
-            ledger.head(3).balance = money("600 JPY");
-        }, "but its journal gives"),
+        (
+            "a link of the middle",
+            |ledger| {
+                ledger.entry(2).description = Some("gift".to_owned());
+                ledger.rehash(2);
+            },
+            "breaks at entry 3",
+        ),
+        (
+            "the last link",
+            |ledger| {
+                ledger.entry(3).description = Some("gift".to_owned());
+                ledger.rehash(3);
+            },
+            "but its journal gives",
+        ),
+        (
+            "the amount",
+            |ledger| {
+                ledger.entry(3).amount.minor -= 1;
+                ledger.rehash(3);
+            },
+            "has a wrong balance after entry 3",
+        ),
+        (
+            "the amount with balance and head",
+            |ledger| {
+                ledger.entry(5).amount = money("600 JPY");
+                ledger.entry(5).links[0].balance_after = money("600 JPY");
+                ledger.rehash(5);
+                ledger.head(3).balance = money("600 JPY");
+            },
+            "but its journal gives",
+        ),
     ]);
 }
 
@@ -197,21 +218,26 @@ fn an_entry_that_was_removed_or_added_is_found() {
         ("one of the middle removed", |ledger| ledger.remove(2), &between),
         ("the last one removed", |ledger| ledger.remove(3), "but its journal gives 70.00 EUR after 2"),
         ("the only one removed", |ledger| ledger.remove(5), "but its journal gives 0 JPY after 0"),
-        ("the last one doubled", |ledger| {
-            let doubled = ledger.entry(3).clone();
-            ledger.verdicts.push(VerdictRecord {
-                operation_id: operation(9),
-                delivered_at: NOW,
-                verdict: Verdict::Posted(doubled),
-            });
-        }, &twice),
+        (
+            "the last one doubled",
+            |ledger| {
+                let doubled = ledger.entry(3).clone();
+                ledger.verdicts.push(VerdictRecord {
+                    operation_id: operation(9),
+                    delivered_at: NOW,
+                    verdict: Verdict::Posted(doubled),
+                });
+            },
+            &twice,
+        ),
         ("one numbered before the first", |ledger| ledger.entry(1).links[0].version = 0, &early),
     ]);
 }
 
 #[test]
 fn findings_are_counted_past_those_that_are_kept() {
-    let mut ledger = Ledger::of(&(1..=150).map(|number| deposit(number, number, "1.00 EUR")).collect::<Vec<_>>());
+    let mut ledger =
+        Ledger::of(&(1..=150).map(|number| deposit(number, number, "1.00 EUR")).collect::<Vec<_>>());
     ledger.heads.clear();
     let books = ledger.audit();
     assert_eq!(books.findings.len(), FINDINGS_MAX);

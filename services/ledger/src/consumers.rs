@@ -33,7 +33,8 @@ impl<S: Store> Consumer for Commands<S> {
         }
         // A verdict a command, and a head an account.
         for part in parts(&work, |_| 1, |work| work.command.accounts()) {
-            let judged: Result<(), Fault> = decide_and_commit(&self.store, || self.judge(part, delivered_at)).await;
+            let judged: Result<(), Fault> =
+                decide_and_commit(&self.store, || self.judge(part, delivered_at)).await;
             if let Err(fault) = judged {
                 let outcome = fault.into_outcome();
                 part.iter().for_each(|work| outcomes[work.index] = outcome.clone());
@@ -51,8 +52,8 @@ struct Work<'a> {
 
 fn read(delivery: &Delivery) -> Result<Command, String> {
     let envelope = &delivery.envelope;
-    let message =
-        Message::decode(&envelope.kind, envelope.version, &envelope.body).map_err(|error| error.to_string())?;
+    let message = Message::decode(&envelope.kind, envelope.version, &envelope.body)
+        .map_err(|error| error.to_string())?;
     Command::try_from(message).map_err(|error| error.to_string())
 }
 
@@ -86,7 +87,8 @@ impl<S: Store> Commands<S> {
             let operation_id = work.command.operation_id();
             let trace = Trace::caused_by(&work.delivery.envelope);
             let group = &work.delivery.envelope.group;
-            transaction.emit(LEDGER_EVENTS, envelope(&domain::event(&verdict), group, &trace, now, &self.sources))?;
+            transaction
+                .emit(LEDGER_EVENTS, envelope(&domain::event(&verdict), group, &trace, now, &self.sources))?;
             transaction.create(&VerdictRecord { operation_id, delivered_at, verdict })?;
         }
         Ok(Decision::Commit(transaction, ()))

@@ -109,18 +109,25 @@ async fn a_command_in_two_batches_has_one_verdict() {
 #[tokio::test(start_paused = true)]
 async fn a_batch_is_folded_in_its_order_and_writes_a_head_once() {
     let world = world();
-    world.take(&[
-        withdraw(1, 1, "1.00 EUR"),
-        deposit(2, 1, "10.00 EUR"),
-        withdraw(3, 1, "10.00 EUR"),
-        withdraw(4, 1, "0.01 EUR"),
-        deposit(5, 1, "3.00 EUR"),
-    ])
-    .await;
+    world
+        .take(&[
+            withdraw(1, 1, "1.00 EUR"),
+            deposit(2, 1, "10.00 EUR"),
+            withdraw(3, 1, "10.00 EUR"),
+            withdraw(4, 1, "0.01 EUR"),
+            deposit(5, 1, "3.00 EUR"),
+        ])
+        .await;
     assert_eq!(world.head(1).await, ("3.00 EUR".to_owned(), 3, Revision(1)));
     world.take(&[withdraw(6, 1, "1.00 EUR"), withdraw(7, 1, "1.00 EUR")]).await;
     assert_eq!(world.head(1).await, ("1.00 EUR".to_owned(), 5, Revision(2)));
-    let first = ["WITHDRAW_FAILED_EVENT", "DEPOSIT_EVENT", "WITHDRAW_EVENT", "WITHDRAW_FAILED_EVENT", "DEPOSIT_EVENT"];
+    let first = [
+        "WITHDRAW_FAILED_EVENT",
+        "DEPOSIT_EVENT",
+        "WITHDRAW_EVENT",
+        "WITHDRAW_FAILED_EVENT",
+        "DEPOSIT_EVENT",
+    ];
     assert_eq!(world.events(), [first.to_vec(), vec!["WITHDRAW_EVENT", "WITHDRAW_EVENT"]]);
     world.check_books().await;
 }
@@ -142,7 +149,9 @@ async fn a_batch_larger_than_a_transaction_is_split() {
 #[tokio::test(start_paused = true)]
 async fn a_transfer_is_one_posting_between_two_heads() {
     let world = world();
-    world.take(&[deposit(1, 1, "10.00 EUR"), transfer(2, 1, 2, "4.00 EUR"), transfer(3, 2, 3, "1.00 EUR")]).await;
+    world
+        .take(&[deposit(1, 1, "10.00 EUR"), transfer(2, 1, 2, "4.00 EUR"), transfer(3, 2, 3, "1.00 EUR")])
+        .await;
     world.take(&[transfer(4, 2, 1, "3.01 EUR"), transfer(5, 2, 1, "3.00 EUR")]).await;
     assert_eq!(world.head(1).await, ("9.00 EUR".to_owned(), 3, Revision(2)));
     assert_eq!(world.head(2).await, ("0.00 EUR".to_owned(), 3, Revision(2)));
@@ -154,15 +163,16 @@ async fn a_transfer_is_one_posting_between_two_heads() {
 #[tokio::test(start_paused = true)]
 async fn closing_is_judged_with_what_came_before_it_in_the_batch() {
     let world = world();
-    world.take(&[
-        deposit(1, 1, "10.00 EUR"),
-        close(2, 1, "EUR"),
-        withdraw(3, 1, "10.00 EUR"),
-        close(4, 1, "EUR"),
-        deposit(5, 1, "1.00 EUR"),
-        close(6, 2, "EUR"),
-    ])
-    .await;
+    world
+        .take(&[
+            deposit(1, 1, "10.00 EUR"),
+            close(2, 1, "EUR"),
+            withdraw(3, 1, "10.00 EUR"),
+            close(4, 1, "EUR"),
+            deposit(5, 1, "1.00 EUR"),
+            close(6, 2, "EUR"),
+        ])
+        .await;
     let events = [
         "DEPOSIT_EVENT",
         "CLOSE_REJECTED_EVENT",
@@ -198,7 +208,8 @@ async fn a_message_that_cannot_be_judged_is_rejected_alone() {
         world.deliver(&deposit(3, 1, "1.00 EUR")),
     ];
     let outcomes = world.ledger.commands().handle(&batch).await;
-    let rejected: Vec<bool> = outcomes.iter().map(|outcome| matches!(outcome, Outcome::Reject { .. })).collect();
+    let rejected: Vec<bool> =
+        outcomes.iter().map(|outcome| matches!(outcome, Outcome::Reject { .. })).collect();
     assert_eq!(rejected, [true, true, true, false, true, true, false], "{outcomes:?}");
     assert_eq!((&outcomes[3], &outcomes[6]), (&Outcome::Done, &Outcome::Done));
     assert_eq!(world.head(1).await.0, "2.00 EUR");
@@ -243,7 +254,11 @@ async fn concurrent_writers_of_an_account_lose_nothing() {
         let first = writer / 2 * 1_000;
         writers.spawn(async move {
             for number in 1..=10 {
-                world.take(&[deposit(first + number, 1, "1.00 EUR"), transfer(first + 500 + number, 1, 2, "0.25 EUR")])
+                world
+                    .take(&[
+                        deposit(first + number, 1, "1.00 EUR"),
+                        transfer(first + 500 + number, 1, 2, "0.25 EUR"),
+                    ])
                     .await;
             }
         });

@@ -9,11 +9,11 @@ use std::collections::HashMap;
 use std::fmt;
 
 use contracts::Message;
-use contracts::banking::{MoveCmd, Party, TransferCmd};
 use contracts::accounts::CloseAccountCmd;
+use contracts::banking::{MoveCmd, Party, TransferCmd};
 use contracts::ledger::{
-    AccountClosedEvent, CloseRejectedEvent, FailureReason, Leg, MoveFailedEvent, MovedEvent, TransferFailedEvent,
-    TransferredEvent,
+    AccountClosedEvent, CloseRejectedEvent, FailureReason, Leg, MoveFailedEvent, MovedEvent,
+    TransferFailedEvent, TransferredEvent,
 };
 use kernel::{AccountId, Currency, Money, OperationId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
@@ -52,11 +52,15 @@ impl TryFrom<Message> for Command {
             other => return Err(Malformed::NotACommand(other.kind().name())),
         };
         match &command {
-            Self::Deposit(MoveCmd { amount, .. }) | Self::Withdraw(MoveCmd { amount, .. }) if amount.minor <= 0 => {
+            Self::Deposit(MoveCmd { amount, .. }) | Self::Withdraw(MoveCmd { amount, .. })
+                if amount.minor <= 0 =>
+            {
                 Err(Malformed::NotPositive)
             }
             Self::Transfer(transfer) if transfer.amount.minor <= 0 => Err(Malformed::NotPositive),
-            Self::Transfer(transfer) if transfer.from.account_id == transfer.to.account_id => Err(Malformed::ToItself),
+            Self::Transfer(transfer) if transfer.from.account_id == transfer.to.account_id => {
+                Err(Malformed::ToItself)
+            }
             _ => Ok(command),
         }
     }
@@ -227,14 +231,29 @@ pub fn decide(heads: &Heads, command: &Command, now: Timestamp) -> Verdict {
     let decided = match command {
         Command::Deposit(deposit) => {
             let credited = Party { account_id: deposit.account_id, owner: deposit.owner };
-            post(heads, Side::CashIn, Side::Account(deposit.account_id), &[credited], Movement::from(deposit), now)
+            post(
+                heads,
+                Side::CashIn,
+                Side::Account(deposit.account_id),
+                &[credited],
+                Movement::from(deposit),
+                now,
+            )
         }
         Command::Withdraw(withdrawal) => {
             let debited = Party { account_id: withdrawal.account_id, owner: withdrawal.owner };
-            post(heads, Side::Account(withdrawal.account_id), Side::CashOut, &[debited], Movement::from(withdrawal), now)
+            post(
+                heads,
+                Side::Account(withdrawal.account_id),
+                Side::CashOut,
+                &[debited],
+                Movement::from(withdrawal),
+                now,
+            )
         }
         Command::Transfer(transfer) => {
-            let (debit, credit) = (Side::Account(transfer.from.account_id), Side::Account(transfer.to.account_id));
+            let (debit, credit) =
+                (Side::Account(transfer.from.account_id), Side::Account(transfer.to.account_id));
             post(heads, debit, credit, &[transfer.from, transfer.to], Movement::from(transfer), now)
         }
         Command::Close(close) => decide_close(heads, close, now),
@@ -252,6 +271,7 @@ pub fn decide(heads: &Heads, command: &Command, now: Timestamp) -> Verdict {
 }
 
 /// What deposits, withdrawals and transfers have in common.
+#[derive(Clone, Copy)]
 struct Movement<'a> {
     operation_id: OperationId,
     amount: Money,

@@ -91,7 +91,8 @@ fn check(given: &Heads, when: &Command, then: &Then) {
             assert_eq!(entry.occurred_at, NOW);
             let links = entry.links.iter();
             let told: Vec<_> = links.map(|link| (link.account_id, link.balance_after)).collect();
-            let expected: Vec<_> = when.accounts().zip(balances.iter().map(|balance| money(balance))).collect();
+            let expected: Vec<_> =
+                when.accounts().zip(balances.iter().map(|balance| money(balance))).collect();
             assert_eq!(told, expected, "{when:?}");
             for link in &entry.links {
                 check_link(given, &after, link);
@@ -153,9 +154,8 @@ fn what_no_service_sends_is_malformed() {
         }
         command
     };
-    let events = [deposit(1, 1, "1.00 EUR"), close(2, 2, "EUR")].map(|command| {
-        event(&decide(&Heads::new(), &command, NOW))
-    });
+    let events = [deposit(1, 1, "1.00 EUR"), close(2, 2, "EUR")]
+        .map(|command| event(&decide(&Heads::new(), &command, NOW)));
     for (when, then) in [
         (message(zero(deposit(1, 1, "1.00 EUR"))), Malformed::NotPositive),
         (message(zero(withdraw(1, 1, "1.00 EUR"))), Malformed::NotPositive),
@@ -263,7 +263,9 @@ type Change = fn(&mut Entry, &mut Link);
 #[test]
 fn every_field_is_in_the_hash() {
     let given = heads(&[head(1, "10.00 EUR")]);
-    let Verdict::Posted(entry) = decide(&given, &deposit(1, 1, "1.00 EUR"), NOW) else { panic!("it is refused") };
+    let Verdict::Posted(entry) = decide(&given, &deposit(1, 1, "1.00 EUR"), NOW) else {
+        panic!("it is refused")
+    };
     let link = entry.links[0].clone();
     assert_eq!(hash(&entry, &link), link.hash);
     let changes: [(&str, Change); 15] = [
@@ -321,7 +323,9 @@ fn any_commands() -> impl Strategy<Value = Vec<Command>> {
     prop::collection::vec(any_command(), 1..80).prop_map(|mut commands| {
         for (number, command) in (1..).zip(&mut commands) {
             match command {
-                Command::Deposit(movement) | Command::Withdraw(movement) => movement.operation_id = operation(number),
+                Command::Deposit(movement) | Command::Withdraw(movement) => {
+                    movement.operation_id = operation(number);
+                }
                 Command::Transfer(transfer) => transfer.operation_id = operation(number),
                 Command::Close(close) => close.operation_id = operation(number),
             }

@@ -10,9 +10,9 @@ pub mod domain;
 mod fixture;
 pub mod records;
 
+use audit::Audit;
 use contracts::Message;
 use kernel::OperationId;
-use audit::Audit;
 use ports::{Place, Sources, Store};
 use runtime::Fault;
 

@@ -19,14 +19,19 @@ impl<S: Store> Query<S> {
         let expected: Vec<_> = events.iter().flat_map(|event| changes(event).transactions).collect();
         let keys: Vec<Key> = expected
             .iter()
-            .map(|row| transaction_key(row.account_id, row.occurred_at, row.account_version, row.operation_id))
+            .map(|row| {
+                transaction_key(row.account_id, row.occurred_at, row.account_version, row.operation_id)
+            })
             .collect();
         let stored = runtime::get_many::<S, TransactionRecord>(&self.store, &keys).await?;
         for (expected, stored) in expected.iter().zip(stored) {
             comparison.compared += 1;
             match stored {
-                None => comparison.behind += 1,
-                Some(stored) if stored.record.transaction != *expected => comparison.findings.push(format!(
+                None => comparison.lag(format!(
+                    "the history of account {} lacks operation {}",
+                    expected.account_id, expected.operation_id
+                )),
+                Some(stored) if stored.record.transaction != *expected => comparison.find(format!(
                     "the history of account {} shows operation {} otherwise than the ledger",
                     expected.account_id, expected.operation_id
                 )),
@@ -48,9 +53,11 @@ impl<S: Store> Query<S> {
                 None => (Money::zero(balance.currency), 0),
             };
             if shown_version < *version {
-                comparison.behind += 1;
+                comparison.lag(format!(
+                    "the balance of account {account_id} is shown after {shown_version} of {version} entries"
+                ));
             } else if (shown, shown_version) != (*balance, *version) {
-                comparison.findings.push(format!(
+                comparison.find(format!(
                     "the balance of account {account_id} is shown as {shown} after {shown_version} entries; the ledger has {balance} after {version}"
                 ));
             }

@@ -71,9 +71,11 @@ async fn a_row_that_differs_or_is_missing_is_found() {
     assert_eq!(world.query.count_transactions().await.unwrap(), 13);
 }
 
+type Change = fn(&mut Balance);
+
 #[tokio::test(start_paused = true)]
 async fn a_balance_that_differs_or_is_missing_is_found() {
-    let changes: [(fn(&mut Balance), u64, usize); 4] = [
+    let changes: [(Change, u64, usize); 4] = [
         (|balance| balance.balance = cents(751), 0, 1),
         (|balance| balance.version = 12, 0, 1),
         // An older balance may be on its way to the newer one.
@@ -84,7 +86,10 @@ async fn a_balance_that_differs_or_is_missing_is_found() {
         let world = projected().await;
         world.tamper(balance_key(account(1)), change).await;
         let comparison = world.query.compare_balances(&heads()).await.unwrap();
-        assert_eq!((comparison.compared, comparison.behind, comparison.findings.len()), (3, behind, findings));
+        assert_eq!(
+            (comparison.compared, comparison.behind, comparison.findings.len()),
+            (3, behind, findings)
+        );
         assert!(comparison.findings.iter().all(|finding| finding.contains(&account(1).to_string())));
     }
     let world = projected().await;
@@ -104,7 +109,8 @@ async fn projections_are_thrown_away_and_built_anew() {
     let mut gone = 0;
     world.query.clear(|count| gone += count).await.unwrap();
     assert_eq!((gone, world.stored().await.len()), (before.len() as u64, 0));
-    let read = world.query.balance(kernel::UserId::new(account(1).uuid()), account(1), 0, Duration::ZERO).await;
+    let read =
+        world.query.balance(kernel::UserId::new(account(1).uuid()), account(1), 0, Duration::ZERO).await;
     assert!(read.is_err(), "the cache has forgotten too");
 
     let mut backwards = events();

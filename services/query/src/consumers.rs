@@ -93,7 +93,8 @@ impl<S: Store> Query<S> {
     }
 
     async fn write(&self, projected: &Projected, look_first: bool) -> Result<Decision<()>, Fault> {
-        let mut writer = Writer { query: self, look_first, transaction: Transaction::new(self.sources.fresh_id()) };
+        let mut writer =
+            Writer { query: self, look_first, transaction: Transaction::new(self.sources.fresh_id()) };
         for transaction in &projected.transactions {
             writer.supersede(transaction, Revision::FIRST).await?;
         }

@@ -26,7 +26,8 @@ async fn the_newest_state_stays_whatever_comes_later() {
     world.take(&[events[1].clone()]).await;
     assert_eq!(balance_of(&world, 1).await, Some((300, 3)));
     assert_eq!(world.query.count_transactions().await.unwrap(), 3);
-    let closed = world.stored().await.into_iter().find(|(key, ..)| key.contains("accounts_projection")).unwrap();
+    let closed =
+        world.stored().await.into_iter().find(|(key, ..)| key.contains("accounts_projection")).unwrap();
     assert_eq!((closed.1, &closed.2["status"]), (3, &json!("CLOSED")));
 }
 
@@ -45,10 +46,12 @@ async fn a_message_twice_is_projected_once() {
 #[tokio::test(start_paused = true)]
 async fn a_batch_larger_than_a_transaction_is_split() {
     let hot = deposits(300, 1);
-    let spread: Vec<Message> = (1..=300).map(|number| deposited(number, number, 100, After(100, 1))).collect();
+    let spread: Vec<Message> =
+        (1..=300).map(|number| deposited(number, number, 100, After(100, 1))).collect();
     // Both the balance and the name of each account change.
-    let with_accounts: Vec<Message> =
-        (1..=100).flat_map(|number| [opened(number), deposited(number, number, 100, After(100, 1))]).collect();
+    let with_accounts: Vec<Message> = (1..=100)
+        .flat_map(|number| [opened(number), deposited(number, number, 100, After(100, 1))])
+        .collect();
     let pay = |number: u64| {
         let (version, cents) = (number, number.cast_signed() * 100);
         transferred(number, 100, (number + 1_000, After(0, 2)), (1, After(cents, version)))
@@ -72,7 +75,8 @@ async fn a_message_that_cannot_be_read_is_rejected_alone() {
     let spoilt = [newer, unknown].map(|envelope| Delivery { envelope: envelope.into(), attempt: 1 });
     let batch = [spoilt[0].clone(), good, spoilt[1].clone()];
     let outcomes = world.query.events().handle(&batch).await;
-    let rejected: Vec<bool> = outcomes.iter().map(|outcome| matches!(outcome, Outcome::Reject { .. })).collect();
+    let rejected: Vec<bool> =
+        outcomes.iter().map(|outcome| matches!(outcome, Outcome::Reject { .. })).collect();
     assert_eq!(rejected, [true, false, true], "{outcomes:?}");
     assert_eq!(balance_of(&world, 1).await, Some((100, 1)));
 }
@@ -97,7 +101,8 @@ async fn projectors_at_once_and_a_store_that_misbehaves_change_nothing() {
                 waiting.rotate_left(projector * 30);
                 while !waiting.is_empty() {
                     let outcomes = world.handle(&waiting).await;
-                    let again = waiting.into_iter().zip(outcomes).filter(|(_, outcome)| *outcome != Outcome::Done);
+                    let again =
+                        waiting.into_iter().zip(outcomes).filter(|(_, outcome)| *outcome != Outcome::Done);
                     waiting = again.map(|(event, _)| event).collect();
                 }
             });
@@ -125,10 +130,16 @@ fn history(moves: Vec<(u8, u64, u64, i64)>) -> Vec<Message> {
             }
             1 => {
                 standings.insert(first, (balance - amount, version + 1));
-                events.push(Message::Withdrawn(moved(number, first, amount, After(balance - amount, version + 1))));
+                events.push(Message::Withdrawn(moved(
+                    number,
+                    first,
+                    amount,
+                    After(balance - amount, version + 1),
+                )));
             }
             _ => {
-                let (from, to) = (After(balance - amount, version + 1), After(other_balance + amount, other_version + 1));
+                let (from, to) =
+                    (After(balance - amount, version + 1), After(other_balance + amount, other_version + 1));
                 standings.insert(first, (from.0, from.1));
                 standings.insert(second, (to.0, to.1));
                 events.push(transferred(number, amount, (first, from), (second, to)));

@@ -104,7 +104,9 @@ pub fn changes(event: &Message) -> Changes {
         Message::Deposited(moved) => moved_changes(moved, TransactionKind::Deposit, Direction::Credit),
         Message::Withdrawn(moved) => moved_changes(moved, TransactionKind::Withdraw, Direction::Debit),
         Message::DepositFailed(failed) => failed_changes(failed, TransactionKind::Deposit, Direction::Credit),
-        Message::WithdrawFailed(failed) => failed_changes(failed, TransactionKind::Withdraw, Direction::Debit),
+        Message::WithdrawFailed(failed) => {
+            failed_changes(failed, TransactionKind::Withdraw, Direction::Debit)
+        }
         Message::Transferred(transferred) => {
             let sides = [
                 (&transferred.from, Direction::Debit, transferred.to.account_id),
@@ -155,9 +157,10 @@ pub fn changes(event: &Message) -> Changes {
         }
         // Closing moves no money, and the account's own event tells that it is closed.
         Message::AccountClosed(_) | Message::CloseRejected(_) => Changes::default(),
-        Message::DepositCmd(_) | Message::WithdrawCmd(_) | Message::TransferCmd(_) | Message::CloseAccountCmd(_) => {
-            Changes::default()
-        }
+        Message::DepositCmd(_)
+        | Message::WithdrawCmd(_)
+        | Message::TransferCmd(_)
+        | Message::CloseAccountCmd(_) => Changes::default(),
     }
 }
 

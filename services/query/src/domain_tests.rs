@@ -1,8 +1,8 @@
 //! What a reader notices of every event.
 
-use contracts::ledger::{AccountClosedEvent, CloseRejectedEvent};
-use contracts::accounts::CloseAccountCmd;
 use contracts::Kind;
+use contracts::accounts::CloseAccountCmd;
+use contracts::ledger::{AccountClosedEvent, CloseRejectedEvent};
 
 use super::*;
 use crate::fixture::*;
@@ -29,9 +29,10 @@ fn balance(number: u64, minor: i64, version: u64, updated: u64) -> Balance {
     Balance { account_id: account(number), balance: cents(minor), version, updated_at: minute(updated) }
 }
 
-fn described(transaction: Transaction) -> Transaction {
+fn described(mut transaction: Transaction) -> Transaction {
     let number = transaction.operation_id.uuid().as_u128();
-    Transaction { description: Some(format!("movement {number}")), ..transaction }
+    transaction.description = Some(format!("movement {number}"));
+    transaction
 }
 
 fn refused(transaction: Transaction, reason: FailureReason) -> Transaction {
@@ -43,7 +44,11 @@ fn movements() -> Vec<(Message, Changes)> {
     use Direction::{Credit, Debit};
     use TransactionKind::{Deposit, Transfer, Withdraw};
     let after = After(1_000, 4);
-    let moves = |transaction, balance| Changes { transactions: vec![transaction], balances: vec![balance], account: None };
+    let moves = |transaction, balance| Changes {
+        transactions: vec![transaction],
+        balances: vec![balance],
+        account: None,
+    };
     let only = |transaction| Changes { transactions: vec![transaction], ..Changes::default() };
     let paid = Transaction { counterparty_account_id: Some(account(2)), ..row(5, Transfer, Debit) };
     let received = Transaction {
@@ -57,17 +62,32 @@ fn movements() -> Vec<(Message, Changes)> {
     let without_entries = Transaction { balance_after: None, account_version: 0, ..row(7, Withdraw, Debit) };
     vec![
         (deposited(1, 1, 250, after), moves(described(row(1, Deposit, Credit)), balance(1, 1_000, 4, 1))),
-        (Message::Withdrawn(moved(2, 1, 250, after)), moves(described(row(2, Withdraw, Debit)), balance(1, 1_000, 4, 2))),
-        (Message::DepositFailed(failed(3, 1, 250, after)), only(refused(row(3, Deposit, Credit), FailureReason::InsufficientFunds))),
-        (withdraw_failed(4, 1, 250, after), only(refused(row(4, Withdraw, Debit), FailureReason::InsufficientFunds))),
-        (transferred(5, 250, (1, after), (2, After(300, 9))), Changes {
-            transactions: vec![paid, received],
-            balances: vec![balance(1, 1_000, 4, 5), balance(2, 300, 9, 5)],
-            account: None,
-        }),
+        (
+            Message::Withdrawn(moved(2, 1, 250, after)),
+            moves(described(row(2, Withdraw, Debit)), balance(1, 1_000, 4, 2)),
+        ),
+        (
+            Message::DepositFailed(failed(3, 1, 250, after)),
+            only(refused(row(3, Deposit, Credit), FailureReason::InsufficientFunds)),
+        ),
+        (
+            withdraw_failed(4, 1, 250, after),
+            only(refused(row(4, Withdraw, Debit), FailureReason::InsufficientFunds)),
+        ),
+        (
+            transferred(5, 250, (1, after), (2, After(300, 9))),
+            Changes {
+                transactions: vec![paid, received],
+                balances: vec![balance(1, 1_000, 4, 5), balance(2, 300, 9, 5)],
+                account: None,
+            },
+        ),
         // The payee never hears of it.
         (transfer_failed(6, 250, (1, after), 2), only(refused(not_paid, FailureReason::AccountClosed))),
-        (withdraw_failed(7, 1, 250, After(0, 0)), only(refused(without_entries, FailureReason::InsufficientFunds))),
+        (
+            withdraw_failed(7, 1, 250, After(0, 0)),
+            only(refused(without_entries, FailureReason::InsufficientFunds)),
+        ),
     ]
 }
 

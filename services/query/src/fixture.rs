@@ -7,7 +7,9 @@ use std::time::Duration;
 use contracts::Message;
 use contracts::accounts::{AccountState, AccountStatus};
 use contracts::banking::Party;
-use contracts::ledger::{FailureReason, Leg, MoveFailedEvent, MovedEvent, TransferFailedEvent, TransferredEvent};
+use contracts::ledger::{
+    FailureReason, Leg, MoveFailedEvent, MovedEvent, TransferFailedEvent, TransferredEvent,
+};
 use kernel::{AccountId, Money, OperationId, Timestamp, UserId};
 use memory::{MemoryStore, TestClock};
 use ports::{Consumer, Delivery, Outcome, Sources, Store};
@@ -85,7 +87,12 @@ pub fn deposited(number: u64, target: u64, amount: i64, after: After) -> Message
     Message::Deposited(moved(number, target, amount, after))
 }
 
-pub fn failed(number: u64, target: u64, amount: i64, After(balance, account_version): After) -> MoveFailedEvent {
+pub fn failed(
+    number: u64,
+    target: u64,
+    amount: i64,
+    After(balance, account_version): After,
+) -> MoveFailedEvent {
     MoveFailedEvent {
         operation_id: operation(number),
         account_id: account(target),
@@ -136,7 +143,9 @@ pub fn transfer_failed(number: u64, amount: i64, from: (u64, After), to: u64) ->
 
 /// As many deposits of one euro, from operation 1 on.
 pub fn deposits(count: u64, target: u64) -> Vec<Message> {
-    (1..=count).map(|number| deposited(number, target, 100, After(100 * number.cast_signed(), number))).collect()
+    (1..=count)
+        .map(|number| deposited(number, target, 100, After(100 * number.cast_signed(), number)))
+        .collect()
 }
 
 pub struct World {
@@ -154,7 +163,8 @@ pub fn world() -> World {
 
 impl World {
     pub fn deliver(&self, event: &Message) -> Delivery {
-        let envelope = envelope(event, "any", &Trace::begin(&self.sources), self.sources.now(), &self.sources);
+        let envelope =
+            envelope(event, "any", &Trace::begin(&self.sources), self.sources.now(), &self.sources);
         Delivery { envelope: Arc::new(envelope), attempt: 1 }
     }
 
@@ -176,7 +186,11 @@ impl World {
             stored.extend(page.items.into_iter().map(|item| {
                 let mut body: Value = serde_json::from_str(&item.body).unwrap();
                 body.as_object_mut().unwrap().remove("projected_at");
-                (format!("{:?} {} {}", item.key.table, item.key.partition, item.key.sort), item.revision.0, body)
+                (
+                    format!("{:?} {} {}", item.key.table, item.key.partition, item.key.sort),
+                    item.revision.0,
+                    body,
+                )
             }));
         }
         stored

@@ -34,13 +34,14 @@ impl World {
 async fn projected() -> World {
     let world = world();
     world.take(&[opened(1), opened(2)]).await;
-    world.take(&[
-        deposited(1, 1, 10_000, After(10_000, 1)),
-        transferred(2, 250, (1, After(9_750, 2)), (2, After(250, 1))),
-        withdraw_failed(3, 1, 999_999, After(9_750, 2)),
-        Message::Withdrawn(moved(4, 1, 750, After(9_000, 3))),
-    ])
-    .await;
+    world
+        .take(&[
+            deposited(1, 1, 10_000, After(10_000, 1)),
+            transferred(2, 250, (1, After(9_750, 2)), (2, After(250, 1))),
+            withdraw_failed(3, 1, 999_999, After(9_750, 2)),
+            Message::Withdrawn(moved(4, 1, 750, After(9_000, 3))),
+        ])
+        .await;
     world
 }
 

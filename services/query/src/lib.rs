@@ -131,7 +131,8 @@ impl<S: Store> Query<S> {
         for _ in 0..FILTERED_PAGES_MAX {
             let range = transactions_of(account_id, (filter.from, filter.to), after, limit - rows.len());
             let (page, next) = runtime::query::<S, TransactionRecord>(&self.store, &range).await?;
-            let is_wanted = |row: &TransactionRecord| filter.kind.is_none_or(|kind| row.transaction.kind == kind);
+            let is_wanted =
+                |row: &TransactionRecord| filter.kind.is_none_or(|kind| row.transaction.kind == kind);
             rows.extend(page.into_iter().filter(is_wanted));
             after = next;
             if after.is_none() || rows.len() == limit {
@@ -150,7 +151,8 @@ impl<S: Store> Query<S> {
     async fn account(&self, owner: UserId, account_id: AccountId) -> Result<KnownAccount, Refusal> {
         let patience = patience_for(account_id.made_at(), self.sources.now());
         let key = (owner, account_id);
-        let load = || self.accounts.get_or_load(key, runtime::get(&self.store, account_key(owner, account_id)));
+        let load =
+            || self.accounts.get_or_load(key, runtime::get(&self.store, account_key(owner, account_id)));
         let known: Option<Held<KnownAccount>> = match load().await? {
             None if !patience.is_zero() => self.account_waiters.wait(account_id, patience, load).await?,
             known => known,
@@ -175,7 +177,8 @@ impl<S: Store> Query<S> {
     }
 
     fn learn_balance(&self, balance: Balance) {
-        self.balances.offer(balance.account_id, Held { record: balance, revision: Revision(balance.version) });
+        self.balances
+            .offer(balance.account_id, Held { record: balance, revision: Revision(balance.version) });
         self.balance_waiters.wake(&balance.account_id);
     }
 

@@ -96,10 +96,16 @@ async fn a_transfer_is_in_the_history_of_both() {
     let world = world();
     world.take(&[opened(1), opened(2), transferred(1, 5, (1, After(0, 2)), (2, After(5, 1)))]).await;
     for (number, direction) in [(1, Direction::Debit), (2, Direction::Credit)] {
-        let (rows, _) = world.query.transactions(owner(number), account(number), EVER, None, 10).await.unwrap();
+        let (rows, _) =
+            world.query.transactions(owner(number), account(number), EVER, None, 10).await.unwrap();
         assert_eq!(rows.iter().map(|row| row.transaction.direction).collect::<Vec<_>>(), [direction]);
         let transaction = &rows[0].transaction;
-        let key = records::transaction_key(account(number), transaction.occurred_at, transaction.account_version, operation(1));
+        let key = records::transaction_key(
+            account(number),
+            transaction.occurred_at,
+            transaction.account_version,
+            operation(1),
+        );
         assert_eq!(world.query.transaction(key).await.unwrap().as_ref(), Some(&rows[0]));
     }
 }
@@ -111,9 +117,15 @@ async fn what_is_anothers_is_as_unknown_as_what_does_not_exist() {
     for (reader, number) in [(2, 1), (1, 2), (1, 3), (3, 1)] {
         let (reader, account_id) = (owner(reader), account(number));
         let balance = world.query.balance(reader, account_id, 0, Duration::ZERO).await;
-        assert!(matches!(balance, Err(Refusal::Rejected(Rejection::AccountNotFound))), "{reader} {account_id}");
+        assert!(
+            matches!(balance, Err(Refusal::Rejected(Rejection::AccountNotFound))),
+            "{reader} {account_id}"
+        );
         let history = world.query.transactions(reader, account_id, EVER, None, 10).await;
-        assert!(matches!(history, Err(Refusal::Rejected(Rejection::AccountNotFound))), "{reader} {account_id}");
+        assert!(
+            matches!(history, Err(Refusal::Rejected(Rejection::AccountNotFound))),
+            "{reader} {account_id}"
+        );
     }
     assert!(world.query.balances(owner(3), None, 10).await.unwrap().0.is_empty());
 }
@@ -161,7 +173,8 @@ async fn a_process_without_events_reads_what_others_project() {
 async fn an_account_that_was_just_opened_is_waited_for() {
     let world = world();
     let account_id = AccountId::new(world.sources.fresh_id());
-    let opened = contracts::Message::CreateAccount(contracts::accounts::AccountState { account_id, ..state(1) });
+    let opened =
+        contracts::Message::CreateAccount(contracts::accounts::AccountState { account_id, ..state(1) });
     let read = world.query.balance(owner(1), account_id, 0, Duration::ZERO);
     let open = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -183,20 +196,26 @@ async fn an_account_that_was_just_opened_is_waited_for() {
 async fn a_persons_balances_are_read_in_pages() {
     let world = world();
     let hers = |number: u64| {
-        contracts::Message::CreateAccount(contracts::accounts::AccountState { owner: owner(1), ..state(number) })
+        contracts::Message::CreateAccount(contracts::accounts::AccountState {
+            owner: owner(1),
+            ..state(number)
+        })
     };
     world.take(&(1..=10).map(hers).collect::<Vec<_>>()).await;
     world.take(&[opened(11), deposited(1, 4, 100, After(100, 1))]).await;
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
         let (standings, next) = world.query.balances(owner(1), after, 3).await.unwrap();
-        seen.extend(standings.iter().map(|standing| (standing.account.0.account_id, standing.balance.balance.minor)));
+        seen.extend(
+            standings.iter().map(|standing| (standing.account.0.account_id, standing.balance.balance.minor)),
+        );
         match next {
             Some(next) => after = Some(next),
             None => break,
         }
     }
-    let expected: Vec<_> = (1..=10).map(|number| (account(number), if number == 4 { 100 } else { 0 })).collect();
+    let expected: Vec<_> =
+        (1..=10).map(|number| (account(number), if number == 4 { 100 } else { 0 })).collect();
     assert_eq!(seen, expected);
     assert!(world.store.scan(records::BALANCES, None, 10).await.unwrap().items.len() == 1);
 }

@@ -5,7 +5,10 @@ use serde_json::value::RawValue;
 
 use crate::accounts::{AccountState, CloseAccountCmd};
 use crate::banking::{MoveCmd, TransferCmd};
-use crate::ledger::{AccountClosedEvent, CloseRejectedEvent, MoveFailedEvent, MovedEvent, TransferFailedEvent, TransferredEvent};
+use crate::ledger::{
+    AccountClosedEvent, CloseRejectedEvent, MoveFailedEvent, MovedEvent, TransferFailedEvent,
+    TransferredEvent,
+};
 
 /// The version that every message is written in today.
 pub const VERSION: u32 = 1;
@@ -120,7 +123,11 @@ messages! {
     CloseRejected(CloseRejectedEvent) = "CLOSE_REJECTED_EVENT";
 }
 
-fn read<'a, T: Deserialize<'a>>(kind: &'static str, version: u32, body: &'a RawValue) -> Result<T, DecodeError> {
+fn read<'a, T: Deserialize<'a>>(
+    kind: &'static str,
+    version: u32,
+    body: &'a RawValue,
+) -> Result<T, DecodeError> {
     if version != VERSION {
         return Err(DecodeError::Version { kind, version });
     }

@@ -44,8 +44,14 @@ pub mod consumers {
     pub const NOTIFICATIONS_EMAILS: &str = "notifications_emails";
 
     /// Every consumer.
-    pub const ALL: &[&str] =
-        &[LEDGER_COMMANDS, ACCOUNTS_CLOSINGS, BANKING_EVENTS, QUERY_EVENTS, NOTIFICATIONS_EVENTS, NOTIFICATIONS_EMAILS];
+    pub const ALL: &[&str] = &[
+        LEDGER_COMMANDS,
+        ACCOUNTS_CLOSINGS,
+        BANKING_EVENTS,
+        QUERY_EVENTS,
+        NOTIFICATIONS_EVENTS,
+        NOTIFICATIONS_EMAILS,
+    ];
 }
 
 /// One row of the topology.
@@ -59,7 +65,10 @@ pub struct Route {
     pub receivers: &'static [&'static str],
 }
 
-use consumers::{ACCOUNTS_CLOSINGS, BANKING_EVENTS, LEDGER_COMMANDS, NOTIFICATIONS_EMAILS, NOTIFICATIONS_EVENTS, QUERY_EVENTS};
+use consumers::{
+    ACCOUNTS_CLOSINGS, BANKING_EVENTS, LEDGER_COMMANDS, NOTIFICATIONS_EMAILS, NOTIFICATIONS_EVENTS,
+    QUERY_EVENTS,
+};
 
 const LEDGER: &[&str] = &[LEDGER_COMMANDS];
 const READERS: &[&str] = &[BANKING_EVENTS, QUERY_EVENTS, NOTIFICATIONS_EVENTS, NOTIFICATIONS_EMAILS];

@@ -7,8 +7,8 @@
 use contracts::accounts::{AccountState, AccountStatus, CloseAccountCmd};
 use contracts::banking::{MoveCmd, Party, TransferCmd};
 use contracts::ledger::{
-    AccountClosedEvent, CloseRejectedEvent, FailureReason, Leg, MoveFailedEvent, MovedEvent, TransferFailedEvent,
-    TransferredEvent,
+    AccountClosedEvent, CloseRejectedEvent, FailureReason, Leg, MoveFailedEvent, MovedEvent,
+    TransferFailedEvent, TransferredEvent,
 };
 use contracts::{DecodeError, Kind, Message, VERSION};
 use serde::de::DeserializeOwned;
@@ -342,7 +342,11 @@ fn what_is_optional_may_be_missing_or_null_and_is_not_written() {
             let without = Value::Object(without);
             let read = decode(name, &without);
             assert_eq!(read.is_ok(), is_optional(field), "{name} without {field}");
-            assert_eq!(decode(name, &Value::Object(null)).ok(), read.as_ref().ok().cloned(), "{name}, null {field}");
+            assert_eq!(
+                decode(name, &Value::Object(null)).ok(),
+                read.as_ref().ok().cloned(),
+                "{name}, null {field}"
+            );
             if let Ok(read) = read {
                 assert_eq!(serde_json::from_str::<Value>(read.body().get()).unwrap(), without, "{name}");
             }

@@ -139,7 +139,8 @@ fn panicked() -> Outcome {
 }
 
 fn count_outcomes(outcomes: &[Outcome]) -> [(&'static str, u64); 3] {
-    let count = |is_one: fn(&Outcome) -> bool| outcomes.iter().filter(|outcome| is_one(outcome)).count() as u64;
+    let count =
+        |is_one: fn(&Outcome) -> bool| outcomes.iter().filter(|outcome| is_one(outcome)).count() as u64;
     [
         ("done", count(|outcome| matches!(outcome, Outcome::Done))),
         ("retry", count(|outcome| matches!(outcome, Outcome::Retry { .. }))),

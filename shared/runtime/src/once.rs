@@ -149,7 +149,8 @@ impl<T: DeserializeOwned> Once<T> {
             return Ok(Self::New(Ticket(None)));
         };
         let fingerprint = fingerprint(route, request)?;
-        let held: Option<Held<FirstAnswer>> = read::get(store, key_of(table, caller.user_id, idempotency_key)).await?;
+        let held: Option<Held<FirstAnswer>> =
+            read::get(store, key_of(table, caller.user_id, idempotency_key)).await?;
         let mut expired = None;
         if let Some(Held { record, revision }) = held {
             if record.expires_at > now {
@@ -182,7 +183,8 @@ impl Ticket {
         let Some(new) = self.0 else {
             return Ok(());
         };
-        let answer = serde_json::value::to_raw_value(answer).map_err(|error| Fault::Internal(error.to_string()))?;
+        let answer =
+            serde_json::value::to_raw_value(answer).map_err(|error| Fault::Internal(error.to_string()))?;
         let NewAnswer { table, user_id, idempotency_key, fingerprint, expires_at, expired } = new;
         let first = FirstAnswer { table, user_id, idempotency_key, fingerprint, answer, expires_at };
         let written: Result<(), Limit> = match expired {

@@ -18,7 +18,8 @@ pub async fn get_many<S: Store, R: Record>(store: &S, keys: &[Key]) -> Result<Ve
 /// One page of records of one kind, and where the next one begins.
 pub async fn query<S: Store, R: Record>(store: &S, range: &Range) -> Result<(Vec<R>, Option<Cursor>), Fault> {
     let Page { items, next } = store.query(range).await?;
-    let records: Result<Vec<R>, _> = items.iter().map(|item| Held::from_item(item).map(|held| held.record)).collect();
+    let records: Result<Vec<R>, _> =
+        items.iter().map(|item| Held::from_item(item).map(|held| held.record)).collect();
     Ok((records?, next))
 }
 
@@ -33,7 +34,8 @@ pub async fn scan_all<S: Store, E: From<Fault>>(
 ) -> Result<(), E> {
     let mut after = None;
     loop {
-        let page = store.scan(table, after.as_ref(), TRANSACTION_ITEMS_MAX * 10).await.map_err(Fault::from)?;
+        let page =
+            store.scan(table, after.as_ref(), TRANSACTION_ITEMS_MAX * 10).await.map_err(Fault::from)?;
         for item in page.items {
             visit(item)?;
         }

@@ -50,7 +50,13 @@ pub struct Caller {
 }
 
 /// Puts a message in its envelope. `group` is the account whose load it is.
-pub fn envelope(message: &Message, group: impl Into<String>, trace: &Trace, now: Timestamp, sources: &Sources) -> Envelope {
+pub fn envelope(
+    message: &Message,
+    group: impl Into<String>,
+    trace: &Trace,
+    now: Timestamp,
+    sources: &Sources,
+) -> Envelope {
     Envelope {
         message_id: MessageId::new(sources.fresh_id()),
         kind: message.kind().name().to_owned(),

@@ -81,7 +81,8 @@ impl<K: Eq + Hash + Clone> Waiters<K> {
 
     fn enter(&self, key: K) -> WaitingPlace<'_, K> {
         let mut places = self.places();
-        let waited = places.entry(key.clone()).or_insert_with(|| Waited { notify: Arc::default(), waiting: 0 });
+        let waited =
+            places.entry(key.clone()).or_insert_with(|| Waited { notify: Arc::default(), waiting: 0 });
         waited.waiting += 1;
         WaitingPlace { waiters: self, notify: Arc::clone(&waited.notify), key }
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use axum::http::StatusCode;
-use kernel::{Currency, Money};
+use kernel::Currency;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -24,17 +24,6 @@ impl AmountText {
     /// The digits, as they were sent.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-
-    /// The amount in a currency.
-    ///
-    /// # Errors
-    /// 422 `INVALID_AMOUNT` with the reason, if it can not be posted.
-    pub fn parse(&self, currency: Currency) -> Result<Money, Problem> {
-        Money::parse_amount(&self.0, currency).map_err(|reason| {
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_AMOUNT", format!("The amount {reason}."))
-                .with_error("amount", reason.to_string())
-        })
     }
 }
 

@@ -110,7 +110,12 @@ async fn deposit(
     Wait(wait): Wait,
     Body(deposit): Body<Deposit>,
 ) -> Result<Response, Problem> {
-    let money = deposit.amount.parse(parse_currency(&deposit.currency)?)?;
+    let money = kernel::Money::parse_amount(deposit.amount.as_str(), parse_currency(&deposit.currency)?)
+        .map_err(|reason| {
+            let detail = format!("The amount {reason}.");
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_AMOUNT", detail)
+                .with_error("amount", reason.to_string())
+        })?;
     let operation = Operation {
         operation_id: caller.idempotency_key.clone().unwrap_or_default(),
         amount: money.decimal().to_string(),

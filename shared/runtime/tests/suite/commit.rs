@@ -126,7 +126,8 @@ async fn with_every_fault_at_once_each_effect_happens_once() {
 #[tokio::test(start_paused = true)]
 async fn nothing_and_refusals_are_answered_as_they_are() {
     let world = world();
-    let nothing = decide_and_commit(&world.store, async || Ok::<_, Fault>(Decision::Nothing("as before"))).await;
+    let nothing =
+        decide_and_commit(&world.store, async || Ok::<_, Fault>(Decision::Nothing("as before"))).await;
     assert_eq!(nothing.unwrap(), "as before");
     let refused: Result<(), Fault> =
         decide_and_commit(&world.store, async || Err(Fault::Internal("no".to_owned()))).await;

@@ -94,7 +94,8 @@ impl World {
     async fn consume(&self, consumer: &Arc<Obedient>, policy: Policy) -> Vec<(String, String, u32)> {
         let (shutdown, is_over) = watch::channel(false);
         let consumer = Arc::clone(consumer);
-        let consuming = tokio::spawn(consume(self.store.clone(), consumer, policy, self.sources.clone(), is_over));
+        let consuming =
+            tokio::spawn(consume(self.store.clone(), consumer, policy, self.sources.clone(), is_over));
         // In paused time a day is as long as all timers within it.
         tokio::time::sleep(Duration::from_secs(86_400)).await;
         let depths = self.store.depths().await.unwrap();
@@ -129,7 +130,8 @@ async fn a_good_batch_is_handled_whole() {
     let consumer = Obedient::new(&world.sources);
     let outcomes = deliver(consumer.as_ref(), &world.deliveries(&["done", "retry", "done"])).await;
     assert_eq!(consumer.batches(), [3]);
-    let expected = [Outcome::Done, Outcome::Retry { after: Duration::ZERO, reason: "retry".to_owned() }, Outcome::Done];
+    let expected =
+        [Outcome::Done, Outcome::Retry { after: Duration::ZERO, reason: "retry".to_owned() }, Outcome::Done];
     assert_eq!(outcomes, expected);
 }
 
@@ -170,7 +172,9 @@ async fn pauses_grow_within_their_bounds() {
         assert_eq!(attempts.len(), 20 * policy.attempts_max as usize);
         let mut backoff = policy.backoff_first;
         for attempt in 2..=policy.attempts_max {
-            let at = |wanted: u32| attempts.iter().filter(move |(attempt, _)| *attempt == wanted).map(|(_, at)| *at);
+            let at = |wanted: u32| {
+                attempts.iter().filter(move |(attempt, _)| *attempt == wanted).map(|(_, at)| *at)
+            };
             let (earliest, latest) = (at(attempt).min().unwrap(), at(attempt).max().unwrap());
             let (began, ended) = (at(attempt - 1).min().unwrap(), at(attempt - 1).max().unwrap());
             assert!(earliest.since(began) >= backoff / 2, "attempt {attempt} came too early");

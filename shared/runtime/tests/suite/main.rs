@@ -3,8 +3,10 @@
 
 mod cache;
 mod commit;
+mod comparison;
 mod deliver;
 mod once;
+mod trace;
 mod waiters;
 
 use kernel::{Timestamp, UserId};
@@ -49,7 +51,8 @@ fn world() -> World {
 
 fn world_with(seed: u64, faults: Faults) -> World {
     let (sources, clock) = memory::sources();
-    let subscription = Subscription { consumer: READER, outboxes: vec![NOTES_EVENTS], kinds: vec!["DEPOSIT_CMD"] };
+    let subscription =
+        Subscription { consumer: READER, outboxes: vec![NOTES_EVENTS], kinds: vec!["DEPOSIT_CMD"] };
     let store = MemoryStore::with_faults(vec![subscription], sources.clone(), seed, faults);
     World { store, sources, clock }
 }

@@ -16,7 +16,8 @@ impl World {
     async fn ask(&self, caller: &Caller, route: &str, request: &str) -> Outcome {
         let attempt = async || {
             let looked =
-                Once::look::<_, Refusal<String>>(&self.store, NOTES, caller, (route, &request), self.now()).await?;
+                Once::look::<_, Refusal<String>>(&self.store, NOTES, caller, (route, &request), self.now())
+                    .await?;
             let ticket = match looked {
                 Once::Replay(answered) => return Ok(Decision::Nothing(answered)),
                 Once::New(ticket) => ticket,
