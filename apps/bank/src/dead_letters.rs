@@ -42,14 +42,13 @@ async fn list(options: &DataOptions) -> Result<(), Failure> {
     let mut after: Option<String> = None;
     loop {
         let letters = store.dead_letters(after.as_deref(), LETTERS_A_PAGE).await?;
-        match (&after, letters.is_empty()) {
-            (None, true) => return writeln!(out, "There are no dead letters.").map_err(printed),
-            (Some(_), true) => return Ok(()),
-            (None, false) => {
-                writeln!(out, "{}", line(["ID", "CONSUMER", "KIND", "TRIES", "DIED AT", "REASON"]))
-                    .map_err(&printed)?
-            }
-            (Some(_), false) => {}
+        if letters.is_empty() {
+            let nothing = if after.is_none() { "There are no dead letters.\n" } else { "" };
+            return write!(out, "{nothing}").map_err(printed);
+        }
+        if after.is_none() {
+            let names = ["ID", "CONSUMER", "KIND", "TRIES", "DIED AT", "REASON"];
+            writeln!(out, "{}", line(names)).map_err(&printed)?;
         }
         for letter in &letters {
             writeln!(out, "{}", row(letter)).map_err(&printed)?;

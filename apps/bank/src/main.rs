@@ -15,6 +15,8 @@ mod serve;
 mod server;
 mod smtp;
 mod sources;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod trial_balance;
 mod world;

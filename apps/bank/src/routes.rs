@@ -15,7 +15,7 @@ use telemetry::Metrics;
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
 use web::HttpSettings;
 
 use crate::failure::Failure;
@@ -49,7 +49,10 @@ pub fn router(world: &World, consumers: Liveness, metrics: Metrics, settings: Ht
         .route("/readyz", get(ready))
         .route("/metrics", get(measures))
         .with_state(Probes { world: world.clone(), consumers, metrics: Arc::new(metrics) });
-    let router = router.merge(SwaggerUi::new("/docs").url("/openapi.json", document)).merge(probes);
+    // Nobody elsewhere is asked to judge the document.
+    let documentation = SwaggerUi::new("/docs").url("/openapi.json", document);
+    let documentation = documentation.config(SwaggerConfig::default().validator_url("none"));
+    let router = router.merge(documentation).merge(probes);
     let router = web::authenticate(router, world.identity.verifier(), world.sources.clone());
     web::finish(router, settings, world.sources.clone())
 }

@@ -48,11 +48,13 @@ pub async fn serve(options: &ServeOptions) -> Result<(), Failure> {
     let consumers = world.start_consumers(&shutdown);
     tokio::spawn(keep_up(metrics.clone()));
     let router = routes::router(&world, consumers.liveness(), metrics, settings);
+    // Whoever reads the greeting may stop the bank at once.
+    let asked_to_stop = asked_to_stop()?;
     greet(options, address, demo)?;
     let serving = tokio::spawn(server::serve(listener, router, shutdown));
 
     let failed = tokio::select! {
-        () = asked_to_stop() => None,
+        () = asked_to_stop => None,
         reason = store.failed() => Some(reason),
     };
     tracing::info!("the bank closes: requests and consumers end what they have begun");
@@ -145,23 +147,28 @@ fn greet(options: &ServeOptions, address: SocketAddr, demo: Option<demo::Filled>
     .map_err(Failure::because("the terminal cannot be written to"))
 }
 
-/// Ends when somebody presses Ctrl-C or sends SIGTERM.
-async fn asked_to_stop() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut terminate) => {
-                tokio::select! {
-                    _ = interrupt => {}
-                    _ = terminate.recv() => {}
-                }
-                return;
-            }
-            Err(error) => tracing::warn!(%error, "SIGTERM cannot be heard"),
+/// Hears Ctrl-C and SIGTERM from now on. What is returned ends with the first of them.
+#[cfg(unix)]
+fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let unheard = Failure::because("the signals to stop cannot be heard");
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(&unheard)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(&unheard)?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
-    }
-    if let Err(error) = interrupt.await {
-        tracing::warn!(%error, "Ctrl-C cannot be heard");
-    }
+    })
+}
+
+/// Hears Ctrl-C. What is returned ends with it.
+#[cfg(not(unix))]
+fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
+    Ok(async {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            tracing::warn!(%error, "Ctrl-C cannot be heard");
+        }
+    })
 }

@@ -149,13 +149,8 @@ async fn a_store_that_misbehaves_ends_every_operation_once() {
             unknown_per_mille: 300,
             ..Faults::NONE
         });
-        let mut waiting: Vec<Message> =
-            operations.iter().map(|operation| deposited(operation.operation_id, 1)).collect();
-        while !waiting.is_empty() {
-            let outcomes = world.handle(&waiting).await;
-            let again = waiting.into_iter().zip(outcomes).filter(|(_, outcome)| *outcome != Outcome::Done);
-            waiting = again.map(|(event, _)| event).collect();
-        }
+        let events = operations.iter().map(|operation| deposited(operation.operation_id, 1));
+        world.take_in_the_end(events.collect()).await;
         for operation in &operations {
             assert_eq!(stored(&world, operation).await, (completed(), Revision(2)), "seed {seed}");
         }

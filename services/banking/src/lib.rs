@@ -102,7 +102,8 @@ impl<S: Store> Banking<S> {
     /// An operation as it was answered first: nothing of it ever changes but its status.
     async fn first_answer(&self, owner: UserId, operation_id: OperationId) -> Result<Operation, Fault> {
         let operation = self.operation(owner, operation_id).await?;
-        let operation = operation.ok_or_else(|| Fault::Internal(format!("operation {operation_id} is gone")))?;
+        let operation =
+            operation.ok_or_else(|| Fault::Internal(format!("operation {operation_id} is gone")))?;
         Ok(Operation { status: Status::Pending, ..operation })
     }
 

@@ -99,12 +99,7 @@ async fn projectors_at_once_and_a_store_that_misbehaves_change_nothing() {
             projectors.spawn(async move {
                 let mut waiting = deposits(120, 1);
                 waiting.rotate_left(projector * 30);
-                while !waiting.is_empty() {
-                    let outcomes = world.handle(&waiting).await;
-                    let again =
-                        waiting.into_iter().zip(outcomes).filter(|(_, outcome)| *outcome != Outcome::Done);
-                    waiting = again.map(|(event, _)| event).collect();
-                }
+                world.take_in_the_end(waiting).await;
             });
         }
         projectors.join_all().await;

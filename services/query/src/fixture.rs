@@ -178,6 +178,19 @@ impl World {
         assert_eq!(self.handle(events).await, vec![Outcome::Done; events.len()]);
     }
 
+    /// Handles events until the store has taken them all, as a queue would deliver them.
+    pub async fn take_in_the_end(&self, mut waiting: Vec<Message>) {
+        for _ in 0..100 {
+            let outcomes = self.handle(&waiting).await;
+            let again = waiting.into_iter().zip(outcomes).filter(|(_, outcome)| *outcome != Outcome::Done);
+            waiting = again.map(|(event, _)| event).collect();
+            if waiting.is_empty() {
+                return;
+            }
+        }
+        panic!("{} events are never taken", waiting.len());
+    }
+
     /// Everything that is stored but the times of projection: keys, revisions and bodies.
     pub async fn stored(&self) -> Vec<(String, u64, Value)> {
         let mut stored = Vec::new();

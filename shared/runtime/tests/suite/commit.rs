@@ -1,13 +1,17 @@
 //! Load, decide, commit: with every answer that a store may give.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use memory::Faults;
-use ports::{Held, Record, Transaction};
-use runtime::{Decision, Fault, Trace, decide_and_commit, envelope};
+use ports::{
+    CommitError, Cursor, Held, Item, Key, Page, Place, Range, Record, Store, Table, Transaction, Unavailable,
+};
+use runtime::{Committed, Decision, Fault, Trace, commit, decide_and_commit, envelope};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::{NOTES_EVENTS, Note, World, world, world_with};
 
@@ -133,4 +137,61 @@ async fn nothing_and_refusals_are_answered_as_they_are() {
         decide_and_commit(&world.store, async || Err(Fault::Internal("no".to_owned()))).await;
     assert!(matches!(refused, Err(Fault::Internal(_))));
     assert_eq!(world.count_notes().await, 0);
+}
+
+/// A store that answers commits from a list, the last answer for ever, and remembers which transactions it was given.
+#[derive(Clone)]
+struct Scripted {
+    answers: Arc<Mutex<VecDeque<Result<(), CommitError>>>>,
+    given: Arc<Mutex<Vec<Uuid>>>,
+}
+
+impl Store for Scripted {
+    async fn get(&self, _: &[Key]) -> Result<Vec<Option<Item>>, Unavailable> {
+        Err(Unavailable("it takes commits only".to_owned()))
+    }
+
+    async fn query(&self, _: &Range) -> Result<Page<Cursor>, Unavailable> {
+        Err(Unavailable("it takes commits only".to_owned()))
+    }
+
+    async fn scan(&self, _: Table, _: Option<&Place>, _: usize) -> Result<Page<Place>, Unavailable> {
+        Err(Unavailable("it takes commits only".to_owned()))
+    }
+
+    async fn commit(&self, transaction: &Transaction) -> Result<(), CommitError> {
+        self.given.lock().unwrap().push(transaction.id());
+        let mut answers = self.answers.lock().unwrap();
+        if answers.len() > 1 { answers.pop_front().unwrap() } else { answers[0].clone() }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_answer_of_the_store_is_understood() {
+    let unknown = || Err(CommitError::Unknown("the answer was lost".to_owned()));
+    let busy = || Err(CommitError::Busy { retry_after: Duration::from_millis(5) });
+    let conflict = || Err(CommitError::Conflict { key: Note::new("counter").key() });
+    for (answers, commits, then) in [
+        (vec![Ok(())], 1, "yes"),
+        (vec![unknown(), Ok(())], 2, "yes"),
+        (vec![unknown(), unknown(), busy(), Ok(())], 4, "yes"),
+        (vec![conflict()], 1, "somebody was first"),
+        (vec![unknown(), conflict()], 2, "somebody was first"),
+        (vec![busy()], 1, "nothing was written"),
+        // It may have been written the first time, so nobody may be told that nothing was.
+        (vec![unknown(), busy()], 8, "it is not known"),
+        (vec![unknown()], 8, "it is not known"),
+    ] {
+        let store = Scripted { answers: Arc::new(Mutex::new(answers.clone().into())), given: Arc::default() };
+        let transaction = Transaction::new(Uuid::from_u128(7));
+        let committed = match commit(&store, &transaction).await {
+            Ok(Committed::Yes) => "yes",
+            Ok(Committed::SomebodyWasFirst) => "somebody was first",
+            Err(Fault::Busy { .. }) => "nothing was written",
+            Err(Fault::Unavailable(_)) => "it is not known",
+            Err(Fault::Internal(cause)) => panic!("{cause}"),
+        };
+        assert_eq!(committed, then, "{answers:?}");
+        assert_eq!(*store.given.lock().unwrap(), vec![transaction.id(); commits], "{answers:?}");
+    }
 }

@@ -1,0 +1,8 @@
+//! The command line, driven as a person does: the real binary on directories of the test's own.
+#![expect(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
+mod audit;
+mod commands;
+mod demo;
+mod operating;
+mod support;

@@ -1,0 +1,156 @@
+//! A directory that goes with its test, the binary, and a bank that serves on the directory.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+pub const PASSWORD: &str = "two people and a month";
+
+/// A directory that is removed at the end.
+pub struct Directory(PathBuf);
+
+impl Directory {
+    pub fn new() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let name = format!("bank-cli-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// A directory with the demo in it, and no bank on it.
+    pub fn with_demo() -> Self {
+        let directory = Self::new();
+        Serving::start(&directory, &["--demo"]).stop();
+        directory
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.0.join("data")
+    }
+
+    /// Runs a command on the data directory until it ends.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        let output = bank().args(arguments).arg("--data-dir").arg(self.data()).output().unwrap();
+        Ran::new(&output)
+    }
+
+    /// Changes the store as nobody should.
+    pub fn tamper(&self, sql: &str) -> usize {
+        Connection::open(self.data().join("bank.sqlite3")).unwrap().execute(sql, []).unwrap()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The binary, deaf to the environment's own settings.
+pub fn bank() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bank"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("BANK_") {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    pub fn new(output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        Self { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+
+    /// The one line that it failed with.
+    pub fn failure(&self) -> &str {
+        assert_eq!(self.code, Some(1), "{self:?}");
+        assert_eq!(self.stderr.lines().count(), 1, "{self:?}");
+        self.stderr.trim_end().strip_prefix("bank: ").unwrap()
+    }
+
+    pub fn success(&self) -> &str {
+        assert_eq!((self.code, self.stderr.as_str()), (Some(0), ""), "{self:?}");
+        &self.stdout
+    }
+}
+
+/// A bank that serves. Dropped, it is killed.
+pub struct Serving {
+    child: Child,
+    pub address: String,
+    pub greeting: Vec<String>,
+}
+
+impl Serving {
+    pub fn start(directory: &Directory, options: &[&str]) -> Self {
+        let mut child = bank()
+            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(directory.data())
+            .args(options)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let greeting: Vec<String> = lines.take_while(|line| !line.starts_with("Ctrl-C")).collect();
+        let address = greeting.iter().find_map(|line| line.trim().strip_prefix("API")).unwrap_or_default();
+        Self { child, address: address.trim().to_owned(), greeting }
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub fn stop(mut self) {
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(asked.success());
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+    }
+
+    fn agent() -> ureq::Agent {
+        ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into()
+    }
+
+    pub fn get(&self, token: &str, path: &str) -> (u16, Value) {
+        let request = Self::agent().get(format!("{}{path}", self.address));
+        let mut answer = request.header("Authorization", format!("Bearer {token}")).call().unwrap();
+        (answer.status().as_u16(), answer.body_mut().read_json().unwrap())
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let mut answer = Self::agent().post(format!("{}{path}", self.address)).send_json(body).unwrap();
+        (answer.status().as_u16(), answer.body_mut().read_json().unwrap())
+    }
+
+    pub fn sign_in(&self, email: &str) -> String {
+        let (status, answer) = self.post("/auth/sign-in", &json!({"email": email, "password": PASSWORD}));
+        assert_eq!(status, 200, "{answer}");
+        answer["access_token"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The number behind the name of a line that an audit prints.
+pub fn counted(stdout: &str, what: &str) -> u64 {
+    let line = stdout.lines().find_map(|line| line.strip_prefix(what));
+    line.unwrap_or_else(|| panic!("no line {what:?} in {stdout}")).trim().parse().unwrap()
+}
