@@ -20,9 +20,10 @@ use crate::locked;
 
 /// The size of a page of the database, and so nearly that of a frame of the write-ahead log.
 pub(crate) const PAGE_BYTES: u64 = 4_096;
-/// A checkpoint begins whenever the log has grown by so much (16 MiB).
-const STEP_PAGES: u64 = 4_096;
-/// From this length on (64 MiB), the log is made to start over.
+/// A checkpoint begins whenever the log has grown by so much (64 MiB). A page that is written again and again until then
+/// goes into the file once.
+const STEP_PAGES: u64 = 16_384;
+/// From this length on (256 MiB), the log is made to start over.
 const RESTART_PAGES: u64 = 4 * STEP_PAGES;
 /// So much may be left for the moment in which commits wait (2 MiB).
 const REST_PAGES: u64 = 512;

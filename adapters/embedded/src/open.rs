@@ -186,7 +186,7 @@ pub(crate) fn writing(data_dir: &Path) -> Result<Connection, OpenError> {
     connection
         .execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; \
-             PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 134217728;",
+             PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 402653184;",
         )
         .map_err(of)?;
     connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB).map_err(of)?;

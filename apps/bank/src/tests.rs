@@ -6,7 +6,7 @@
 //! - `authorization` and `idempotency` ask every operation of the table what its row promises.
 //! - `flow` takes money through the bank once; `documentation` reads what a browser is given at `/docs`.
 //!
-//! Whatever is asked, `bank` compares the answer with the document: an answer that is not documented fails.
+//! Whatever is asked, `bank` compares the answer with the document, status and members: what is not documented fails.
 //! Absent on purpose: sockets, the command line, crashes and load, which the end-to-end suite has.
 
 mod authorization;
@@ -16,4 +16,5 @@ mod documentation;
 mod flow;
 mod idempotency;
 mod operations;
+mod schema;
 mod tokens;

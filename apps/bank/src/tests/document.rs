@@ -8,7 +8,8 @@ use axum::http::{Method, Request};
 use serde_json::Value;
 
 use super::bank::{Answer, Bank};
-use super::operations::{Access, ROWS, Row};
+use super::operations::{Access, Filling, ROWS, Row};
+use super::schema::{faults, referred};
 
 /// The statuses that every operation may answer.
 const ALWAYS: [&str; 4] = ["429", "500", "503", "504"];
@@ -52,7 +53,7 @@ impl Document {
         operations.find(|operation| operation.is(row)).unwrap_or_else(|| panic!("no {}", row.name()))
     }
 
-    /// That an answer is one that the document has for such a request, if it has the request.
+    /// That an answer is one that the document has for such a request, member for member, if it has the request.
     #[track_caller]
     pub fn assert_knows(&self, method: &Method, path: &str, answer: &Answer) {
         let path = path.split('?').next().unwrap_or_default();
@@ -65,7 +66,10 @@ impl Document {
         assert!(documented.is_object(), "{} is answered {}: {}", answer.asked, answer.status, answer.text());
         match (documented["content"].as_object(), answer.media_type()) {
             (None, None) => {}
-            (Some(content), Some(media_type)) if content.contains_key(media_type) => {}
+            (Some(content), Some(media_type)) if content.contains_key(media_type) => {
+                let faults = faults(&self.0, &content[media_type]["schema"], &answer.json(), "");
+                assert!(faults.is_empty(), "{}: {faults:#?} in {}", answer.asked, answer.text());
+            }
             (_, media_type) => panic!("{} is answered {media_type:?}: {documented}", answer.asked),
         }
     }
@@ -100,10 +104,7 @@ impl Operation<'_> {
     fn body_members(&self) -> Option<BTreeSet<&str>> {
         let body = self.written.get("requestBody")?;
         let schema = &body["content"]["application/json"]["schema"];
-        let schema = match schema["$ref"].as_str() {
-            Some(reference) => resolved(self.document, reference),
-            None => schema,
-        };
+        let schema = schema.get("$ref").map_or(schema, |reference| referred(self.document, reference));
         Some(schema["properties"].as_object().unwrap().keys().map(String::as_str).collect())
     }
 
@@ -121,13 +122,6 @@ impl Operation<'_> {
         // One requirement of the list is enough, and an empty one is always met.
         !security.is_empty() && security.iter().all(|requirement| requirement.get("bearer").is_some())
     }
-}
-
-/// What a reference within the document stands for.
-#[track_caller]
-fn resolved<'a>(document: &'a Value, reference: &str) -> &'a Value {
-    let pointer = reference.strip_prefix('#').unwrap_or_else(|| panic!("{reference} leads elsewhere"));
-    document.pointer(pointer).unwrap_or_else(|| panic!("{reference} leads nowhere"))
 }
 
 #[tokio::test]
@@ -160,6 +154,19 @@ async fn the_document_says_who_may_ask_and_for_what() {
             Access::Public | Access::SignedIn => assert_eq!(row.ids(), BTreeSet::new(), "{name}"),
             Access::Operator => {}
         }
+    }
+    bank.close().await;
+}
+
+#[tokio::test]
+async fn what_is_asked_in_these_tests_is_as_documented() {
+    let bank = Bank::open().await;
+    for row in ROWS {
+        let Some(body) = row.body else { continue };
+        let body = serde_json::from_str(&Filling::invented().fill(body)).unwrap();
+        let schema =
+            &bank.document.operation(row).written["requestBody"]["content"]["application/json"]["schema"];
+        assert_eq!(faults(&bank.document.0, schema, &body, ""), [""; 0], "{}", row.name());
     }
     bank.close().await;
 }
@@ -199,7 +206,8 @@ async fn every_operation_tells_its_answers() {
 #[tokio::test]
 async fn every_operation_is_named_and_explained() {
     let bank = Bank::open().await;
-    let tags: Vec<&Value> = bank.document.0["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
+    let tags: Vec<&Value> =
+        bank.document.0["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
     let mut names = BTreeSet::new();
     for operation in bank.document.operations() {
         let Operation { written, path, .. } = &operation;
@@ -209,7 +217,8 @@ async fn every_operation_is_named_and_explained() {
         assert!(written["summary"].as_str().is_some_and(|summary| !summary.is_empty()), "{name}");
         let own_tags = written["tags"].as_array().unwrap();
         assert!(own_tags.len() == 1 && tags.contains(&&own_tags[0]), "{name}: {own_tags:?}");
-        let braced = path.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(braced, _)| braced);
+        let braced =
+            path.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(braced, _)| braced);
         let named = operation.parameters("path").filter_map(|parameter| parameter["name"].as_str());
         assert_eq!(braced.collect::<BTreeSet<_>>(), named.collect(), "{name}");
     }
@@ -228,7 +237,7 @@ async fn the_document_is_whole() {
             Value::Array(items) => pending.extend(items),
             Value::Object(members) => {
                 if let Some(reference) = members.get("$ref") {
-                    assert!(resolved(document, reference.as_str().unwrap()).is_object(), "{reference}");
+                    assert!(referred(document, reference).is_object(), "{reference}");
                     found += 1;
                 }
                 pending.extend(members.values());

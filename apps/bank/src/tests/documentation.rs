@@ -5,7 +5,11 @@ use super::bank::{Answer, Bank};
 /// The values of an attribute of a page.
 fn values<'a>(page: &'a str, attribute: &str) -> Vec<&'a str> {
     let begin = format!("{attribute}=\"");
-    page.split(begin.as_str()).skip(1).filter_map(|rest| rest.split_once('"')).map(|(value, _)| value).collect()
+    page.split(begin.as_str())
+        .skip(1)
+        .filter_map(|rest| rest.split_once('"'))
+        .map(|(value, _)| value)
+        .collect()
 }
 
 /// What a directive of the page's policy allows; without one of its own, what is allowed by default.
@@ -36,8 +40,14 @@ async fn the_documentation_works_in_a_browser_without_a_network() {
         assert!(!assets.is_empty(), "the page has no {attribute}");
         for asset in assets {
             assert!(!asset.contains("//"), "{asset} is elsewhere");
-            let asset = bank.get(format!("/docs/{}", asset.trim_start_matches("./"))).send().await.must_be(200);
-            assert!(media_types.contains(&asset.media_type().unwrap()), "{}: {:?}", asset.asked, asset.headers);
+            let asset =
+                bank.get(format!("/docs/{}", asset.trim_start_matches("./"))).send().await.must_be(200);
+            assert!(
+                media_types.contains(&asset.media_type().unwrap()),
+                "{}: {:?}",
+                asset.asked,
+                asset.headers
+            );
             assert!(!asset.body.is_empty(), "{}", asset.asked);
         }
     }
@@ -62,6 +72,7 @@ async fn the_documentation_shows_the_document_and_tells_nobody() {
     assert!(settings.text().contains(r#""url": "/openapi.json""#), "{}", settings.text());
     // By default it would send the document's address to a validator on the internet.
     assert!(settings.text().contains(r#""validatorUrl": "none""#), "{}", settings.text());
+    assert_eq!(bank.get("/docs/nowhere.js").send().await.problem(404), "NOT_FOUND");
     let document = bank.get("/openapi.json").send().await.must_be(200);
     assert_eq!(document.media_type(), Some("application/json"));
     bank.close().await;

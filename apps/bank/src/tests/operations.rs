@@ -59,9 +59,8 @@ const NEW_PASSWORD: Option<&str> =
 const REFRESH: Option<&str> = Some(r#"{"refresh_token": "token"}"#);
 const OPEN: Option<&str> = Some(r#"{"name": "{name}", "currency": "EUR"}"#);
 const MOVE: Option<&str> = Some(r#"{"account_id": "{account_id}", "amount": "0.01"}"#);
-const MOVE_BETWEEN: Option<&str> = Some(
-    r#"{"from_account_id": "{from_account_id}", "to_account_id": "{to_account_id}", "amount": "0.01"}"#,
-);
+const MOVE_BETWEEN: Option<&str> =
+    Some(r#"{"from_account_id": "{from_account_id}", "to_account_id": "{to_account_id}", "amount": "0.01"}"#);
 
 /// Every operation there is.
 pub const ROWS: &[Row] = &[
@@ -128,10 +127,11 @@ impl Filling {
         filling
     }
 
-    fn fill(&self, template: &str) -> String {
-        self.0.iter().fold(template.to_owned(), |filled, (name, value)| {
-            filled.replace(&format!("{{{name}}}"), value)
-        })
+    /// The template with every name in braces replaced.
+    pub fn fill(&self, template: &str) -> String {
+        self.0
+            .iter()
+            .fold(template.to_owned(), |filled, (name, value)| filled.replace(&format!("{{{name}}}"), value))
     }
 }
 

@@ -21,7 +21,8 @@ pub fn forged(bank: &Bank, person: &Person) -> Vec<(&'static str, String)> {
     let rs256 = header(Algorithm::RS256);
     let public = serde_json::to_string(&tokens.keys().public().keys[0]).unwrap();
     let modulus = serde_json::from_str::<Value>(&public).unwrap()["n"].as_str().unwrap().to_owned();
-    let symmetric = |secret: &[u8]| encode(&header(Algorithm::HS256), &claims, &EncodingKey::from_secret(secret));
+    let symmetric =
+        |secret: &[u8]| encode(&header(Algorithm::HS256), &claims, &EncodingKey::from_secret(secret));
     let none = part(&json!({"alg": "none", "typ": "JWT", "kid": kid}));
     let raised = part(&serde_json::to_value(&claims).unwrap());
     let others = Tokens::new(Keys::ephemeral().unwrap(), ISSUER, bank.world.sources.clone());
