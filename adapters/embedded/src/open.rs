@@ -24,7 +24,7 @@ const CHECK_STEPS: i32 = 10_000;
 /// How long a connection waits for a lock that somebody else holds on the file, such as `sqlite3` at work on it.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 /// The writer's page cache, in KiB, and by SQLite's convention negative. The inner pages of every table fit.
-const WRITER_CACHE_KIB: i64 = -65_536;
+const WRITER_CACHE_KIB: i64 = -32_768;
 /// The prepared statements that a connection keeps: more than there are.
 const STATEMENTS_MAX: usize = 256;
 
