@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 
-use contracts::Message;
 use contracts::topology::consumers::ACCOUNTS_CLOSINGS;
 use kernel::AccountId;
 use ports::{Consumer, Delivery, Held, Key, Outcome, Store, Transaction};
-use runtime::{Decision, Fault, Trace, decide_and_commit, envelope, parts};
+use runtime::{Decision, Fault, Trace, Work, decide_and_commit, envelope, parts, read_batch};
 
 use crate::Accounts;
 use crate::domain::{self, Account, Conclusion};
@@ -19,51 +18,28 @@ impl<S: Store> Consumer for Closings<S> {
     const NAME: &'static str = ACCOUNTS_CLOSINGS;
 
     async fn handle(&self, batch: &[Delivery]) -> Vec<Outcome> {
-        let mut outcomes = vec![Outcome::Done; batch.len()];
-        let mut work = Vec::with_capacity(batch.len());
-        for (index, delivery) in batch.iter().enumerate() {
-            match read(delivery) {
-                Ok(conclusion) => work.push(Work { index, delivery, conclusion }),
-                Err(reason) => outcomes[index] = Outcome::Reject { reason },
-            }
-        }
+        let (work, mut outcomes) = read_batch(batch, |message| Conclusion::try_from(&message));
         // An account is written once, however many answers there are to requests to close it.
-        for part in parts(&work, |_| 0, |work| [work.conclusion.account_id]) {
-            if let Err(fault) = self.take(part).await {
-                let outcome = fault.into_outcome();
-                part.iter().for_each(|work| outcomes[work.index] = outcome.clone());
-            }
+        for part in parts(&work, |_| 0, |work| [work.content.account_id]) {
+            outcomes.note(part, self.take(part).await);
         }
-        outcomes
+        outcomes.into()
     }
 }
 
-struct Work<'a> {
-    index: usize,
-    delivery: &'a Delivery,
-    conclusion: Conclusion,
-}
-
-fn read(delivery: &Delivery) -> Result<Conclusion, String> {
-    let envelope = &delivery.envelope;
-    let message = Message::decode(&envelope.kind, envelope.version, &envelope.body)
-        .map_err(|error| error.to_string())?;
-    Conclusion::try_from(&message).map_err(|error| error.to_string())
-}
-
 impl<S: Store> Closings<S> {
-    async fn take(&self, part: &[Work<'_>]) -> Result<(), Fault> {
+    async fn take(&self, part: &[Work<'_, Conclusion>]) -> Result<(), Fault> {
         let concluded = decide_and_commit(&self.0.store, || self.conclude(part)).await?;
         concluded.into_iter().for_each(|account| self.0.learn(account));
         Ok(())
     }
 
-    async fn conclude(&self, part: &[Work<'_>]) -> Result<Decision<Vec<Account>>, Fault> {
+    async fn conclude(&self, part: &[Work<'_, Conclusion>]) -> Result<Decision<Vec<Account>>, Fault> {
         let sources = &self.0.sources;
         let mut waiting = self.load(part).await?;
         let mut transaction = Transaction::new(sources.fresh_id());
         let mut concluded = Vec::new();
-        for Work { delivery, conclusion, .. } in part {
+        for Work { delivery, content: conclusion, .. } in part {
             let Some(held) = waiting.get(&conclusion.account_id) else { continue };
             let Some((account, event)) = domain::conclude(&held.record, conclusion) else { continue };
             transaction.replace(held.revision, &account)?;
@@ -82,10 +58,10 @@ impl<S: Store> Closings<S> {
         })
     }
 
-    async fn load(&self, part: &[Work<'_>]) -> Result<HashMap<AccountId, Held<Account>>, Fault> {
+    async fn load(&self, part: &[Work<'_, Conclusion>]) -> Result<HashMap<AccountId, Held<Account>>, Fault> {
         let keys: HashMap<AccountId, Key> = part
             .iter()
-            .map(|Work { conclusion, .. }| {
+            .map(|Work { content: conclusion, .. }| {
                 (conclusion.account_id, account_key(conclusion.owner, conclusion.account_id))
             })
             .collect();

@@ -1,13 +1,14 @@
 //! Events in: verdicts end operations, and accounts are known by their newest state. A batch is one transaction.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 
 use contracts::Message;
 use contracts::accounts::AccountState;
 use contracts::topology::consumers::BANKING_EVENTS;
 use kernel::AccountId;
 use ports::{Consumer, Delivery, Held, Key, Outcome, Store, TRANSACTION_ITEMS_MAX, Transaction};
-use runtime::{Decision, Fault, decide_and_commit};
+use runtime::{Decision, Fault, Work, decide_and_commit, read_batch};
 
 use crate::Banking;
 use crate::domain::{Ending, Operation, Status, ending};
@@ -20,29 +21,18 @@ impl<S: Store> Consumer for Events<S> {
     const NAME: &'static str = BANKING_EVENTS;
 
     async fn handle(&self, batch: &[Delivery]) -> Vec<Outcome> {
-        let mut outcomes = vec![Outcome::Done; batch.len()];
-        let mut work = Vec::with_capacity(batch.len());
-        for (index, delivery) in batch.iter().enumerate() {
-            let envelope = &delivery.envelope;
-            match Message::decode(&envelope.kind, envelope.version, &envelope.body) {
-                Ok(message) => work.push((index, message)),
-                Err(error) => outcomes[index] = Outcome::Reject { reason: error.to_string() },
-            }
-        }
+        let (work, mut outcomes) = read_batch(batch, Ok::<_, Infallible>);
         for part in work.chunks(TRANSACTION_ITEMS_MAX) {
-            if let Err(fault) = self.take(part).await {
-                let outcome = fault.into_outcome();
-                part.iter().for_each(|(index, _)| outcomes[*index] = outcome.clone());
-            }
+            outcomes.note(part, self.take(part).await);
         }
-        outcomes
+        outcomes.into()
     }
 }
 
 impl<S: Store> Events<S> {
-    async fn take(&self, part: &[(usize, Message)]) -> Result<(), Fault> {
-        let endings: Vec<Ending> = part.iter().filter_map(|(_, event)| ending(event)).collect();
-        let accounts = newest_accounts(part.iter().map(|(_, event)| event));
+    async fn take(&self, part: &[Work<'_, Message>]) -> Result<(), Fault> {
+        let endings: Vec<Ending> = part.iter().filter_map(|work| ending(&work.content)).collect();
+        let accounts = newest_accounts(part.iter().map(|work| &work.content));
         decide_and_commit(&self.0.store, || self.project(&endings, &accounts)).await?;
         for account in accounts.into_values() {
             self.0.learn(account);

@@ -3,11 +3,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use contracts::Message;
 use contracts::topology::consumers::LEDGER_COMMANDS;
 use kernel::{AccountId, OperationId, Timestamp};
 use ports::{Consumer, Delivery, Held, Key, Outcome, Sources, Store, Transaction};
-use runtime::{Decision, Fault, Trace, decide_and_commit, envelope, parts};
+use runtime::{Decision, Fault, Trace, Work, decide_and_commit, envelope, parts, read_batch};
 
 use crate::domain::{self, Command, Head, Heads, Verdict};
 use crate::records::{LEDGER_EVENTS, VerdictRecord, head_key, verdict_key};
@@ -23,51 +22,26 @@ impl<S: Store> Consumer for Commands<S> {
 
     async fn handle(&self, batch: &[Delivery]) -> Vec<Outcome> {
         let delivered_at = self.sources.now();
-        let mut outcomes = vec![Outcome::Done; batch.len()];
-        let mut work = Vec::with_capacity(batch.len());
-        for (index, delivery) in batch.iter().enumerate() {
-            match read(delivery) {
-                Ok(command) => work.push(Work { index, delivery, command }),
-                Err(reason) => outcomes[index] = Outcome::Reject { reason },
-            }
-        }
+        let (work, mut outcomes) = read_batch(batch, Command::try_from);
         // A verdict a command, and a head an account.
-        for part in parts(&work, |_| 1, |work| work.command.accounts()) {
-            let judged: Result<(), Fault> =
-                decide_and_commit(&self.store, || self.judge(part, delivered_at)).await;
-            if let Err(fault) = judged {
-                let outcome = fault.into_outcome();
-                part.iter().for_each(|work| outcomes[work.index] = outcome.clone());
-            }
+        for part in parts(&work, |_| 1, |work| work.content.accounts()) {
+            outcomes.note(part, decide_and_commit(&self.store, || self.judge(part, delivered_at)).await);
         }
-        outcomes
+        outcomes.into()
     }
 }
 
-struct Work<'a> {
-    index: usize,
-    delivery: &'a Delivery,
-    command: Command,
-}
-
-fn read(delivery: &Delivery) -> Result<Command, String> {
-    let envelope = &delivery.envelope;
-    let message = Message::decode(&envelope.kind, envelope.version, &envelope.body)
-        .map_err(|error| error.to_string())?;
-    Command::try_from(message).map_err(|error| error.to_string())
-}
-
 impl<S: Store> Commands<S> {
-    async fn judge(&self, work: &[Work<'_>], delivered_at: Timestamp) -> Result<Decision<()>, Fault> {
+    async fn judge(&self, work: &[Work<'_, Command>], delivered_at: Timestamp) -> Result<Decision<()>, Fault> {
         let books = Books::load(&self.store, work).await?;
         let now = self.sources.now();
         let mut heads: Heads = books.heads.iter().map(|(id, held)| (*id, held.record.clone())).collect();
-        let mut verdicts: Vec<(Verdict, &Work<'_>)> = Vec::with_capacity(work.len());
+        let mut verdicts: Vec<(Verdict, &Work<'_, Command>)> = Vec::with_capacity(work.len());
         let mut judged = books.judged;
         for work in work {
             // A verdict is final: a command that comes again, in this batch or years later, gets no second one.
-            if judged.insert(work.command.operation_id()) {
-                let verdict = domain::decide(&heads, &work.command, now);
+            if judged.insert(work.content.operation_id()) {
+                let verdict = domain::decide(&heads, &work.content, now);
                 domain::apply(&mut heads, &verdict);
                 verdicts.push((verdict, work));
             }
@@ -84,7 +58,7 @@ impl<S: Store> Commands<S> {
             }
         }
         for (verdict, work) in verdicts {
-            let operation_id = work.command.operation_id();
+            let operation_id = work.content.operation_id();
             let trace = Trace::caused_by(&work.delivery.envelope);
             let group = &work.delivery.envelope.group;
             transaction
@@ -102,9 +76,9 @@ struct Books {
 }
 
 impl Books {
-    async fn load<S: Store>(store: &S, work: &[Work<'_>]) -> Result<Self, Fault> {
-        let accounts: HashSet<AccountId> = work.iter().flat_map(|work| work.command.accounts()).collect();
-        let operations: HashSet<OperationId> = work.iter().map(|work| work.command.operation_id()).collect();
+    async fn load<S: Store>(store: &S, work: &[Work<'_, Command>]) -> Result<Self, Fault> {
+        let accounts: HashSet<AccountId> = work.iter().flat_map(|work| work.content.accounts()).collect();
+        let operations: HashSet<OperationId> = work.iter().map(|work| work.content.operation_id()).collect();
         let head_keys = accounts.iter().map(|id| head_key(*id));
         let keys: Vec<Key> = head_keys.chain(operations.iter().map(|id| verdict_key(*id))).collect();
         let items = store.get(&keys).await?;

@@ -5,6 +5,7 @@
 //! answer of the mail server was lost; both have the same `letter_id`.
 
 use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use kernel::{NotificationId, UserId};
 use ports::{
     Consumer, Delivery, Directory, Key, Letter, MailError, Mailer, Outcome, Record, Store, Transaction,
 };
-use runtime::{Decision, Fault, decide_and_commit, parts};
+use runtime::{Decision, Fault, Work, decide_and_commit, parts, read_batch};
 
 use crate::Notifications;
 use crate::domain::{Notice, notices};
@@ -35,41 +36,23 @@ impl<S: Store> Consumer for Events<S> {
     const NAME: &'static str = NOTIFICATIONS_EVENTS;
 
     async fn handle(&self, batch: &[Delivery]) -> Vec<Outcome> {
-        let mut outcomes = vec![Outcome::Done; batch.len()];
-        let mut work = Vec::with_capacity(batch.len());
-        for (index, delivery) in batch.iter().enumerate() {
-            match read(delivery) {
-                Ok(notices) => work.push((index, notices)),
-                Err(outcome) => outcomes[index] = outcome,
-            }
-        }
+        let (work, mut outcomes) = read_batch(batch, |event| Ok::<_, Infallible>(notices(&event)));
         // Nothing is shared: each notice is an item of its own.
-        for part in parts(&work, |(_, notices)| notices.len(), |_| None::<()>) {
-            if let Err(fault) = self.take(part).await {
-                let outcome = fault.into_outcome();
-                part.iter().for_each(|(index, _)| outcomes[*index] = outcome.clone());
-            }
+        for part in parts(&work, |work| work.content.len(), |_| None::<()>) {
+            outcomes.note(part, self.take(part).await);
         }
-        outcomes
+        outcomes.into()
     }
 }
 
-/// What people are to be told of a delivered event.
-fn read(delivery: &Delivery) -> Result<Vec<Notice>, Outcome> {
-    let envelope = &delivery.envelope;
-    Message::decode(&envelope.kind, envelope.version, &envelope.body)
-        .map(|event| notices(&event))
-        .map_err(|error| Outcome::Reject { reason: error.to_string() })
-}
-
 impl<S: Store> Events<S> {
-    async fn take(&self, part: &[(usize, Vec<Notice>)]) -> Result<(), Fault> {
+    async fn take(&self, part: &[Work<'_, Vec<Notice>>]) -> Result<(), Fault> {
         let now = self.0.sources.now();
         // The same event may come twice in one batch.
         let mut named: HashSet<NotificationId> = HashSet::new();
         let new: Vec<Notification> = part
             .iter()
-            .flat_map(|(_, notices)| notices)
+            .flat_map(|work| &work.content)
             .filter(|notice| named.insert(notice.notification_id))
             .map(|notice| Notification::new(notice.clone(), now))
             .collect();
@@ -103,39 +86,32 @@ impl<S: Store> Consumer for Emails<S> {
     const NAME: &'static str = NOTIFICATIONS_EMAILS;
 
     async fn handle(&self, batch: &[Delivery]) -> Vec<Outcome> {
-        let mut outcomes = vec![Outcome::Done; batch.len()];
         let Some(mailer) = &self.0.mailer else {
-            return outcomes;
+            return vec![Outcome::Done; batch.len()];
         };
-        let mut wanted = Vec::new();
-        for (index, delivery) in batch.iter().enumerate() {
-            match read(delivery) {
-                // No event is worth more than one letter, so what becomes of the delivery is what becomes of that.
-                Ok(notices) => {
-                    let worthy = notices.into_iter().find(|notice| notice.kind.is_worth_a_letter());
-                    wanted.extend(worthy.map(|notice| (index, notice)));
-                }
-                Err(outcome) => outcomes[index] = outcome,
-            }
+        let (work, mut outcomes) = read_batch(batch, |event| Ok::<_, Infallible>(letter_notice(&event)));
+        let notices = work.iter().enumerate().filter_map(|(place, work)| Some((place, work.content.clone()?)));
+        let mut wanted: Vec<(usize, Notice)> = notices.collect();
+        if let Err(fault) = self.keep_wanted(&mut wanted).await {
+            outcomes.note(&work, Err(fault));
+            return outcomes.into();
         }
-        match self.keep_wanted(&mut wanted).await {
-            Ok(()) => {
-                let sent = wanted.into_iter().map(|(index, notice)| {
-                    let (mailer, directory) = (Arc::clone(mailer), Arc::clone(&self.0.directory));
-                    async move { (index, send(mailer.as_ref(), directory.as_ref(), notice).await) }
-                });
-                let mut sent = futures::stream::iter(sent).buffer_unordered(LETTERS_AT_ONCE);
-                while let Some((index, outcome)) = sent.next().await {
-                    outcomes[index] = outcome;
-                }
-            }
-            Err(fault) => {
-                let outcome = fault.into_outcome();
-                wanted.iter().for_each(|(index, _)| outcomes[*index] = outcome.clone());
-            }
+        let sent = wanted.into_iter().map(|(place, notice)| {
+            let (mailer, directory) = (Arc::clone(mailer), Arc::clone(&self.0.directory));
+            async move { (place, send(mailer.as_ref(), directory.as_ref(), notice).await) }
+        });
+        let mut sent = futures::stream::iter(sent).buffer_unordered(LETTERS_AT_ONCE);
+        while let Some((place, outcome)) = sent.next().await {
+            outcomes.note_one(&work[place], outcome);
         }
-        outcomes
+        outcomes.into()
     }
+}
+
+/// What an event has a letter sent for. None is worth more than one, so what becomes of the delivery is what becomes of
+/// that.
+fn letter_notice(event: &Message) -> Option<Notice> {
+    notices(event).into_iter().find(|notice| notice.kind.is_worth_a_letter())
 }
 
 impl<S: Store> Emails<S> {

@@ -4,12 +4,12 @@
 //! already, because a message came twice or late, is the store asked what to leave out.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 
-use contracts::Message;
 use contracts::topology::consumers::QUERY_EVENTS;
 use kernel::AccountId;
 use ports::{Consumer, Delivery, Outcome, Record, Revision, Store, Transaction};
-use runtime::{Decision, Fault, decide_and_commit, parts};
+use runtime::{Decision, Fault, decide_and_commit, parts, read_batch};
 
 use crate::Query;
 use crate::domain::{Balance, Changes, changes};
@@ -22,22 +22,11 @@ impl<S: Store> Consumer for Events<S> {
     const NAME: &'static str = QUERY_EVENTS;
 
     async fn handle(&self, batch: &[Delivery]) -> Vec<Outcome> {
-        let mut outcomes = vec![Outcome::Done; batch.len()];
-        let mut work = Vec::with_capacity(batch.len());
-        for (index, delivery) in batch.iter().enumerate() {
-            let envelope = &delivery.envelope;
-            match Message::decode(&envelope.kind, envelope.version, &envelope.body) {
-                Ok(message) => work.push((index, changes(&message))),
-                Err(error) => outcomes[index] = Outcome::Reject { reason: error.to_string() },
-            }
+        let (work, mut outcomes) = read_batch(batch, |message| Ok::<_, Infallible>(changes(&message)));
+        for part in parts(&work, |work| work.content.transactions.len(), |work| work.content.shared()) {
+            outcomes.note(part, self.0.project(part.iter().map(|work| &work.content)).await);
         }
-        for part in parts(&work, |(_, changes)| changes.transactions.len(), |(_, changes)| changes.shared()) {
-            if let Err(fault) = self.0.project(part.iter().map(|(_, changes)| changes)).await {
-                let outcome = fault.into_outcome();
-                part.iter().for_each(|(index, _)| outcomes[*index] = outcome.clone());
-            }
-        }
-        outcomes
+        outcomes.into()
     }
 }
 

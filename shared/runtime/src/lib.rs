@@ -4,6 +4,7 @@
 //! Nothing here knows a service or a world: only the ports.
 #![warn(missing_docs)]
 
+mod batch;
 mod cache;
 mod commit;
 mod comparison;
@@ -15,6 +16,7 @@ mod read;
 mod trace;
 mod waiters;
 
+pub use batch::{Outcomes, Work, read_batch};
 pub use cache::RecordCache;
 pub use commit::{Committed, Decision, commit, decide_and_commit};
 pub use comparison::Comparison;
