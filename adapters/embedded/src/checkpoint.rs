@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::wal::CheckpointMode;
-use rusqlite::{Connection, MAIN_DB};
+use rusqlite::{Connection, ErrorCode, MAIN_DB};
 
 use crate::locked;
 
@@ -81,7 +81,13 @@ pub(crate) fn start(
         for () in woken {
             if let Err(error) = checkpoint(&connection, &length, &gate) {
                 // What could not be moved now stays in the log, safe, and is moved by the next one.
-                tracing::warn!(%error, wal_pages = length.pages(), "the checkpoint did not finish");
+                let wal_pages = length.pages();
+                match error.sqlite_error_code() {
+                    Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                        tracing::debug!(%error, wal_pages, "a reader keeps the checkpoint from finishing");
+                    }
+                    _ => tracing::warn!(%error, wal_pages, "the checkpoint did not finish"),
+                }
             }
         }
     })

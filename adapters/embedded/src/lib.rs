@@ -34,7 +34,7 @@ mod upkeep;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -201,11 +201,6 @@ impl EmbeddedStore {
     /// Tells other processes that find the directory in use what is served here, such as an address.
     pub fn announce(&self, text: &str) -> io::Result<()> {
         locked(&self.inner.lock).as_mut().map_or(Ok(()), |lock| lock.announce(text))
-    }
-
-    /// What the process that has this directory open has announced, if there is one and it has.
-    pub fn announced(data_dir: &Path) -> Option<String> {
-        open::announced(data_dir)
     }
 }
 

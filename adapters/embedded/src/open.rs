@@ -144,15 +144,6 @@ impl Lock {
 }
 
 /// What the process that has the directory open says it serves on.
-pub(crate) fn announced(data_dir: &Path) -> Option<String> {
-    let mut file = File::open(data_dir.join(LOCK_FILE)).ok()?;
-    // Where the lock can be had, whoever wrote the text is gone.
-    match file.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => announcement(&mut file),
-        Ok(()) | Err(TryLockError::Error(_)) => None,
-    }
-}
-
 fn announcement(file: &mut File) -> Option<String> {
     let mut text = String::new();
     file.take(ANNOUNCEMENT_MAX).read_to_string(&mut text).ok()?;

@@ -89,7 +89,8 @@ pub async fn find(
 ) -> Result<Option<Timeline>, Fault> {
     match world.ledger.verdict(operation_id).await? {
         Some(record) => {
-            let event = ledger::domain::event(&record.verdict);
+            let event = ledger::domain::event(&record.verdict)
+                .map_err(|unbalanced| Fault::Unavailable(unbalanced.to_string()))?;
             let Some(judged) = judged(&event) else { return Ok(None) };
             let hops = hops(world, operation_id, &judged, &event, record.delivered_at).await?;
             let Judged { kind, owner, reason, .. } = judged;

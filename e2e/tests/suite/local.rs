@@ -42,7 +42,10 @@ fn a_refusal_leaves_the_connection_in_order() {
     let next = "GET /healthz HTTP/1.1\r\nhost: bank\r\n\r\n";
     let mut healthy = [0; 12];
     let is_kept = stream.write_all(next.as_bytes()).is_ok() && stream.read_exact(&mut healthy).is_ok();
-    assert!(is_kept && healthy.starts_with(b"HTTP/1.1 20"), "the connection was closed without a word: {answer}");
+    assert!(
+        is_kept && healthy.starts_with(b"HTTP/1.1 20"),
+        "the connection was closed without a word: {answer}"
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use contracts::Message;
 use contracts::accounts::AccountStatus;
 use contracts::ledger::{AccountClosedEvent, CloseRejectedEvent, FailureReason};
 use kernel::{OperationId, Timestamp, UserId};

@@ -145,13 +145,14 @@ async fn close_account<S: Store>(
     State(accounts): State<Accounts<S>>,
     Signed(caller): Signed,
     PathId(account_id): PathId<AccountId>,
-    Wait(wait): Wait,
+    wait: Wait,
 ) -> Result<Response, Problem> {
     let Answered { mut answer, is_replay } = accounts.close(&caller, account_id).await?;
-    if let Some(patience) = wait {
+    if let Some(patience) = wait.0 {
         answer = accounts.concluded(answer, patience).await?;
     }
-    Ok(answered(StatusCode::OK, Answered { answer: AccountView::from(answer), is_replay }))
+    let answered = answered(StatusCode::OK, Answered { answer: AccountView::from(answer), is_replay });
+    Ok(wait.applied(answered))
 }
 
 #[cfg(test)]

@@ -116,6 +116,7 @@ async fn an_account_is_opened_read_listed_and_closed() {
         world.close_all().await;
     });
     assert_eq!(closed.status, 200);
+    assert_eq!(closed.headers["preference-applied"], "wait=10");
     assert_eq!(closed.body["status"], "CLOSED");
     assert_eq!(closed.body["closed_at"], "2026-01-01T00:00:00.050Z");
     let read = world.ask(Some(ada), &format!("GET /accounts/{account_id}"), &[], "").await;

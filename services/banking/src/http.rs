@@ -1,11 +1,9 @@
 //! Routes in: `/deposit`, `/withdraw`, `/transfer`, `/operation-status/{operation_id}` and `/operations`.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use contracts::ledger::FailureReason;
 use kernel::{AccountId, Currency, Decimal, OperationId, Timestamp};
 use ports::Store;
@@ -179,7 +177,7 @@ impl From<Operation> for OperationView {
 async fn deposit<S: Store>(
     State(banking): State<Banking<S>>,
     Signed(caller): Signed,
-    Wait(wait): Wait,
+    wait: Wait,
     Body(body): Body<MoveBody>,
 ) -> Result<Response, Problem> {
     let movement = Movement::Deposit { account_id: account_id(&body.account_id)? };
@@ -193,7 +191,7 @@ async fn deposit<S: Store>(
 async fn withdraw<S: Store>(
     State(banking): State<Banking<S>>,
     Signed(caller): Signed,
-    Wait(wait): Wait,
+    wait: Wait,
     Body(body): Body<MoveBody>,
 ) -> Result<Response, Problem> {
     let movement = Movement::Withdraw { account_id: account_id(&body.account_id)? };
@@ -207,7 +205,7 @@ async fn withdraw<S: Store>(
 async fn transfer<S: Store>(
     State(banking): State<Banking<S>>,
     Signed(caller): Signed,
-    Wait(wait): Wait,
+    wait: Wait,
     Body(body): Body<TransferBody>,
 ) -> Result<Response, Problem> {
     let movement = Movement::Transfer {
@@ -263,13 +261,14 @@ async fn submit<S: Store>(
     banking: &Banking<S>,
     caller: &Caller,
     request: &Request,
-    wait: Option<Duration>,
+    wait: Wait,
 ) -> Result<Response, Problem> {
     let Answered { mut answer, is_replay } = banking.submit(caller, request).await?;
-    if let Some(patience) = wait {
+    if let Some(patience) = wait.0 {
         answer = banking.ended(answer, patience).await?;
     }
-    Ok(answered(StatusCode::OK, Answered { answer: OperationView::from(answer), is_replay }).into_response())
+    let answered = answered(StatusCode::OK, Answered { answer: OperationView::from(answer), is_replay });
+    Ok(wait.applied(answered))
 }
 
 #[cfg(test)]

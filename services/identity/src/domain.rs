@@ -17,8 +17,6 @@ pub const OPERATORS: &str = "operators";
 
 /// How long a person stays signed in, however often she refreshes.
 pub const SESSION_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// How long the token before the current one may still arrive without being taken for a stolen one.
-pub const REFRESH_GRACE: Duration = Duration::from_secs(10);
 
 /// How long a code is good for.
 pub const CODE_LIFETIME: Duration = Duration::from_secs(15 * 60);
@@ -382,10 +380,6 @@ pub struct Session {
     pub family: Digest,
     /// The refresh token that is good now.
     pub current: Digest,
-    /// The one before it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub previous: Option<Digest>,
-    pub rotated_at: Timestamp,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
 }
@@ -399,17 +393,14 @@ impl Session {
             generation: user.generation,
             family: token.family,
             current: token.secret,
-            previous: None,
-            rotated_at: now,
             created_at: now,
             expires_at: now + SESSION_LIFETIME,
         }
     }
 
     /// The session with its next refresh token.
-    pub fn rotated(&self, next: Digest, now: Timestamp) -> Self {
-        let previous = Some(self.current.clone());
-        Self { current: next, previous, rotated_at: now, ..self.clone() }
+    pub fn rotated(&self, next: Digest) -> Self {
+        Self { current: next, ..self.clone() }
     }
 }
 
@@ -429,16 +420,30 @@ pub enum Refresh {
     Rotate,
     /// It is an old one, so two have it and one of them is a thief: the session ends.
     End,
-    /// It is none of this session, or the session is over already.
+    /// It is none of this session, the session is over already, or another request was first.
     Refuse,
+}
+
+/// Whether a request to refresh is judged for the first time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Judging {
+    First,
+    /// Its token was the current one, and then another request was first to write.
+    AfterRace,
 }
 
 /// Judges a refresh token. Whoever has an old token of a session has its family too, so reuse is seen however old
 /// the token is; and one who only knows a session's id cannot end it by a guess.
 ///
-/// Of two refreshes at the same time with the same token one wins. The other is refused, and the session lives on,
-/// if it comes within [`REFRESH_GRACE`].
-pub fn refresh(session: &Session, user: &User, presented: &RefreshDigests, now: Timestamp) -> Refresh {
+/// Of two refreshes at the same time with the same token one wins. The other is refused and the session lives on, for
+/// a token that was good when it came is no old one.
+pub fn refresh(
+    session: &Session,
+    user: &User,
+    presented: &RefreshDigests,
+    judging: Judging,
+    now: Timestamp,
+) -> Refresh {
     let is_over = session.expires_at <= now || session.generation != user.generation;
     if is_over || !session.family.is(&presented.family) {
         return Refresh::Refuse;
@@ -446,8 +451,10 @@ pub fn refresh(session: &Session, user: &User, presented: &RefreshDigests, now: 
     if session.current.is(&presented.secret) {
         return Refresh::Rotate;
     }
-    let is_previous = session.previous.as_ref().is_some_and(|previous| previous.is(&presented.secret));
-    if is_previous && now.since(session.rotated_at) < REFRESH_GRACE { Refresh::Refuse } else { Refresh::End }
+    match judging {
+        Judging::First => Refresh::End,
+        Judging::AfterRace => Refresh::Refuse,
+    }
 }
 
 /// Judges a sign-in whose password was compared before: only then is it said that an address is not confirmed.

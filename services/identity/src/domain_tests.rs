@@ -213,21 +213,25 @@ fn a_refresh_is_judged() {
     let token =
         |family: &str, secret: &str| RefreshDigests { family: digest(family), secret: digest(secret) };
     let first = Session::new(&user, SessionId::new(Uuid::nil()), token("family", "one"), NOW);
-    let second = first.rotated(digest("two"), NOW);
-    let third = second.rotated(digest("three"), NOW);
+    let third = first.rotated(digest("two")).rotated(digest("three"));
     let reset = user.clone().with_new_password(hash("second"), NOW);
-    let (soon, late) = (NOW + REFRESH_GRACE - Duration::from_millis(1), NOW + REFRESH_GRACE);
     let table = [
-        ("the first token", &first, &user, token("family", "one"), late, Refresh::Rotate),
-        ("the current token", &third, &user, token("family", "three"), late, Refresh::Rotate),
-        ("the one before, at the same time", &third, &user, token("family", "two"), soon, Refresh::Refuse),
-        ("the one before, later", &third, &user, token("family", "two"), late, Refresh::End),
-        ("an old one, at once", &third, &user, token("family", "one"), soon, Refresh::End),
-        ("a guess at the session", &third, &user, token("another", "three"), late, Refresh::Refuse),
+        ("the first token", &first, &user, token("family", "one"), NOW, Refresh::Rotate),
+        ("the current token", &third, &user, token("family", "three"), NOW, Refresh::Rotate),
+        ("the one before, at once", &third, &user, token("family", "two"), NOW, Refresh::End),
+        ("the one before, later", &third, &user, token("family", "two"), NOW + MINUTE, Refresh::End),
+        ("an older one", &third, &user, token("family", "one"), NOW, Refresh::End),
+        ("a guess at the session", &third, &user, token("another", "three"), NOW, Refresh::Refuse),
         ("expired", &third, &user, token("family", "three"), NOW + SESSION_LIFETIME, Refresh::Refuse),
-        ("after a new password", &third, &reset, token("family", "three"), late, Refresh::Refuse),
+        ("after a new password", &third, &reset, token("family", "three"), NOW, Refresh::Refuse),
     ];
     for (given, session, user, presented, now, then) in table {
-        assert_eq!(refresh(session, user, &presented, now), then, "{given}");
+        assert_eq!(refresh(session, user, &presented, Judging::First, now), then, "{given}");
+        let lost = if then == Refresh::End { Refresh::Refuse } else { then };
+        assert_eq!(
+            refresh(session, user, &presented, Judging::AfterRace, now),
+            lost,
+            "{given}, after a race"
+        );
     }
 }

@@ -1,12 +1,14 @@
 //! Sessions: how people sign in, stay so, and sign out.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use kernel::SessionId;
 use ports::{Held, Store};
 use runtime::{Decision, Fault, decide_and_commit};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::{self, Attempts, Email, PasswordCheck, Refresh, Rejection, Session, User};
+use crate::domain::{self, Attempts, Email, Judging, PasswordCheck, Refresh, Rejection, Session, User};
 use crate::records;
 use crate::secrets::{self, RefreshToken, Secret};
 use crate::tokens::{ACCESS_LIFETIME, Claims};
@@ -99,14 +101,16 @@ impl<S: Store> Identity<S> {
         }
     }
 
-    /// Gives the next tokens of a session for its current refresh token. An old one ends the session.
+    /// Gives the next tokens of a session for its current refresh token. An old one ends the session,
+    /// however lately it was the current one.
     ///
     /// # Errors
     /// [`Rejection::InvalidRefreshToken`], or a fault.
     pub async fn refresh(&self, presented: &Secret) -> Result<SignedIn, Refusal> {
         let presented =
             RefreshToken::parse(presented).ok_or(Refusal::Rejected(Rejection::InvalidRefreshToken))?;
-        match decide_and_commit(&self.store, || self.try_refresh(&presented)).await? {
+        let was_current = AtomicBool::new(false);
+        match decide_and_commit(&self.store, || self.try_refresh(&presented, &was_current)).await? {
             Refreshed::Session(user, token) => Ok(self.signed_in(*user, &token)?),
             Refreshed::Refused => Err(Refusal::Rejected(Rejection::InvalidRefreshToken)),
             Refreshed::Reused => {
@@ -117,7 +121,13 @@ impl<S: Store> Identity<S> {
         }
     }
 
-    async fn try_refresh(&self, presented: &RefreshToken) -> Result<Decision<Refreshed>, Fault> {
+    /// One try. `was_current` keeps from try to try whether the token was the current one, for then it is not old but
+    /// has lost a race.
+    async fn try_refresh(
+        &self,
+        presented: &RefreshToken,
+        was_current: &AtomicBool,
+    ) -> Result<Decision<Refreshed>, Fault> {
         let session_key = records::session_key(presented.user_id(), presented.session_id());
         let session: Option<Held<Session>> = runtime::get(&self.store, session_key.clone()).await?;
         let user: Option<Held<User>> =
@@ -127,16 +137,18 @@ impl<S: Store> Identity<S> {
         };
         let now = self.sources.now();
         let mut transaction = self.transaction();
-        let refreshed = match domain::refresh(&session.record, &user.record, &presented.digests(), now) {
+        let judging = if was_current.load(Ordering::Relaxed) { Judging::AfterRace } else { Judging::First };
+        let digests = presented.digests();
+        let refreshed = match domain::refresh(&session.record, &user.record, &digests, judging, now) {
             Refresh::Refuse => return Ok(Decision::Nothing(Refreshed::Refused)),
             Refresh::End => {
                 transaction.delete(session_key, session.revision)?;
                 Refreshed::Reused
             }
             Refresh::Rotate => {
+                was_current.store(true, Ordering::Relaxed);
                 let token = presented.next()?;
-                transaction
-                    .replace(session.revision, &session.record.rotated(token.digests().secret, now))?;
+                transaction.replace(session.revision, &session.record.rotated(token.digests().secret))?;
                 transaction.require(&user)?;
                 Refreshed::Session(Box::new(user.record), token)
             }

@@ -164,7 +164,6 @@ async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_session() {
     assert_ne!(first["refresh_token"], second["refresh_token"]);
     let (status, third) = bank.refresh(&second).await;
     assert_eq!(status, 200);
-    bank.clock.advance(Duration::from_secs(11));
     let stolen = bank.refresh(&second).await;
     assert_eq!((stolen.0.as_u16(), &stolen.1["code"]), (401, &json!("INVALID_REFRESH_TOKEN")));
     assert_eq!(bank.refresh(&third).await.0, 401, "the session has ended for both");

@@ -32,7 +32,11 @@ impl<S: Store> Consumer for Commands<S> {
 }
 
 impl<S: Store> Commands<S> {
-    async fn judge(&self, work: &[Work<'_, Command>], delivered_at: Timestamp) -> Result<Decision<()>, Fault> {
+    async fn judge(
+        &self,
+        work: &[Work<'_, Command>],
+        delivered_at: Timestamp,
+    ) -> Result<Decision<()>, Fault> {
         let books = Books::load(&self.store, work).await?;
         let now = self.sources.now();
         let mut heads: Heads = books.heads.iter().map(|(id, held)| (*id, held.record.clone())).collect();
@@ -61,8 +65,9 @@ impl<S: Store> Commands<S> {
             let operation_id = work.content.operation_id();
             let trace = Trace::caused_by(&work.delivery.envelope);
             let group = &work.delivery.envelope.group;
-            transaction
-                .emit(LEDGER_EVENTS, envelope(&domain::event(&verdict), group, &trace, now, &self.sources))?;
+            let event =
+                domain::event(&verdict).map_err(|unbalanced| Fault::Internal(unbalanced.to_string()))?;
+            transaction.emit(LEDGER_EVENTS, envelope(&event, group, &trace, now, &self.sources))?;
             transaction.create(&VerdictRecord { operation_id, delivered_at, verdict })?;
         }
         Ok(Decision::Commit(transaction, ()))

@@ -405,16 +405,21 @@ pub fn hash(entry: &Entry, link: &Link) -> Hash {
     Hash(Sha256::new().chain_update(canonical).chain_update(description).finalize().into())
 }
 
+/// A stored entry that was altered: its links are not those of the accounts it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("entry {0} is not balanced")]
+pub struct Unbalanced(pub OperationId);
+
 /// What the others are told of a verdict.
-pub fn event(verdict: &Verdict) -> Message {
+pub fn event(verdict: &Verdict) -> Result<Message, Unbalanced> {
     match verdict {
         Verdict::Posted(entry) => posted_event(entry),
-        Verdict::Closed(closed) => Message::AccountClosed(closed.clone()),
-        Verdict::Refused(refusal) => refused_event(refusal),
+        Verdict::Closed(closed) => Ok(Message::AccountClosed(closed.clone())),
+        Verdict::Refused(refusal) => Ok(refused_event(refusal)),
     }
 }
 
-fn posted_event(entry: &Entry) -> Message {
+fn posted_event(entry: &Entry) -> Result<Message, Unbalanced> {
     let moved = |link: &Link| MovedEvent {
         operation_id: entry.operation_id,
         account_id: link.account_id,
@@ -431,10 +436,10 @@ fn posted_event(entry: &Entry) -> Message {
         balance_after: link.balance_after,
         account_version: link.version,
     };
-    match (entry.debit, entry.links.as_slice()) {
-        (Side::CashIn, [link]) => Message::Deposited(moved(link)),
-        (Side::Account(_), [link]) => Message::Withdrawn(moved(link)),
-        (Side::Account(_), [from, to]) => Message::Transferred(TransferredEvent {
+    Ok(match (entry.debit, entry.credit, entry.links.as_slice()) {
+        (Side::CashIn, Side::Account(_), [link]) => Message::Deposited(moved(link)),
+        (Side::Account(_), Side::CashOut, [link]) => Message::Withdrawn(moved(link)),
+        (Side::Account(_), Side::Account(_), [from, to]) => Message::Transferred(TransferredEvent {
             operation_id: entry.operation_id,
             from: leg(from),
             to: leg(to),
@@ -442,8 +447,8 @@ fn posted_event(entry: &Entry) -> Message {
             description: entry.description.clone(),
             occurred_at: entry.occurred_at,
         }),
-        _ => unreachable!("an entry has a link for each customer's account it names"),
-    }
+        _ => return Err(Unbalanced(entry.operation_id)),
+    })
 }
 
 fn refused_event(refusal: &Refusal) -> Message {

@@ -155,7 +155,7 @@ fn what_no_service_sends_is_malformed() {
         command
     };
     let events = [deposit(1, 1, "1.00 EUR"), close(2, 2, "EUR")]
-        .map(|command| event(&decide(&Heads::new(), &command, NOW)));
+        .map(|command| event(&decide(&Heads::new(), &command, NOW)).unwrap());
     for (when, then) in [
         (message(zero(deposit(1, 1, "1.00 EUR"))), Malformed::NotPositive),
         (message(zero(withdraw(1, 1, "1.00 EUR"))), Malformed::NotPositive),
@@ -168,6 +168,18 @@ fn what_no_service_sends_is_malformed() {
     }
     for command in [deposit(1, 1, "0.01 EUR"), transfer(1, 1, 2, "0.01 EUR"), close(1, 1, "EUR")] {
         assert_eq!(Command::try_from(message(command.clone())), Ok(command));
+    }
+}
+
+#[test]
+fn an_entry_whose_links_were_altered_has_no_event() {
+    let whole = decide(&Heads::new(), &deposit(1, 1, "1.00 EUR"), NOW);
+    let Verdict::Posted(entry) = whole else { panic!("{whole:?}") };
+    let twice = Entry { links: [&entry.links[..], &entry.links[..]].concat(), ..entry.clone() };
+    let without = Entry { links: Vec::new(), ..entry.clone() };
+    let elsewhere = Entry { credit: Side::CashOut, ..entry.clone() };
+    for altered in [twice, without, elsewhere] {
+        assert_eq!(event(&Verdict::Posted(altered)), Err(Unbalanced(entry.operation_id)));
     }
 }
 
@@ -212,7 +224,7 @@ fn an_event_tells_what_was_posted() {
         (transfer(3, 1, 2, "1.00 EUR"), Message::Transferred(transferred)),
         (close(4, 9, "EUR"), Message::AccountClosed(closed)),
     ] {
-        assert_eq!(event(&decide(&given, &when, NOW)), then);
+        assert_eq!(event(&decide(&given, &when, NOW)), Ok(then));
     }
 }
 
@@ -254,7 +266,7 @@ fn an_event_tells_what_was_refused() {
         (transfer(3, 2, 1, "1.00 EUR"), Message::TransferFailed(transfer_failed)),
         (close(4, 1, "EUR"), Message::CloseRejected(close_rejected)),
     ] {
-        assert_eq!(event(&decide(&given, &when, NOW)), then);
+        assert_eq!(event(&decide(&given, &when, NOW)), Ok(then));
     }
 }
 
@@ -400,7 +412,7 @@ proptest! {
             for closed in before.values().filter(|head| head.is_closed) {
                 prop_assert_eq!(&heads[&closed.account_id], closed);
             }
-            let event = event(&verdict);
+            let event = event(&verdict).unwrap();
             let read = Message::decode(event.kind().name(), VERSION, &event.body()).unwrap();
             prop_assert_eq!(read, event);
         }

@@ -52,7 +52,8 @@ impl<S: Store> Ledger<S> {
         let mut events = Vec::new();
         for item in &page.items {
             if let LedgerItem::Verdict(record) = LedgerItem::read(item)? {
-                events.push(domain::event(&record.verdict));
+                let event = domain::event(&record.verdict);
+                events.push(event.map_err(|unbalanced| Fault::Unavailable(unbalanced.to_string()))?);
             }
         }
         Ok((events, page.next))

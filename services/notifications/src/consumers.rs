@@ -90,7 +90,8 @@ impl<S: Store> Consumer for Emails<S> {
             return vec![Outcome::Done; batch.len()];
         };
         let (work, mut outcomes) = read_batch(batch, |event| Ok::<_, Infallible>(letter_notice(&event)));
-        let notices = work.iter().enumerate().filter_map(|(place, work)| Some((place, work.content.clone()?)));
+        let notices =
+            work.iter().enumerate().filter_map(|(place, work)| Some((place, work.content.clone()?)));
         let mut wanted: Vec<(usize, Notice)> = notices.collect();
         if let Err(fault) = self.keep_wanted(&mut wanted).await {
             outcomes.note(&work, Err(fault));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use contracts::Message;
 use memory::{Faults, MemoryStore};
 use ports::Envelope;
 use proptest::prelude::*;

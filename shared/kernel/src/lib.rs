@@ -10,6 +10,8 @@ mod money;
 mod timestamp;
 
 pub use currency::{Currency, UnknownCurrency};
-pub use id::{AccountId, CorrelationId, InvalidId, MessageId, NotificationId, OperationId, SessionId, UserId};
+pub use id::{
+    AccountId, CorrelationId, InvalidId, MessageId, NotificationId, OperationId, SessionId, UserId,
+};
 pub use money::{AMOUNT_MINOR_MAX, Decimal, InvalidAmount, Money};
 pub use timestamp::{InvalidTimestamp, Timestamp};

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Currency;
 
@@ -80,9 +80,11 @@ impl Money {
             return Err(InvalidAmount::TooManyDecimals { allowed: currency.exponent() });
         }
         let padding = std::iter::repeat_n(b'0', exponent - fraction.len());
-        let minor = whole.bytes().chain(fraction.bytes()).chain(padding).try_fold(0_i64, |sum, digit| {
-            sum.checked_mul(10)?.checked_add(i64::from(digit - b'0'))
-        });
+        let minor = whole
+            .bytes()
+            .chain(fraction.bytes())
+            .chain(padding)
+            .try_fold(0_i64, |sum, digit| sum.checked_mul(10)?.checked_add(i64::from(digit - b'0')));
         let minor = minor.ok_or(InvalidAmount::TooLarge)?;
         Ok(Self { minor: if is_negative { -minor } else { minor }, currency })
     }
@@ -104,7 +106,11 @@ impl fmt::Display for Decimal {
         let exponent = usize::from(currency.exponent());
         let unit = 10_u64.pow(u32::from(currency.exponent()));
         let (whole, fraction) = (minor.unsigned_abs() / unit, minor.unsigned_abs() % unit);
-        if exponent == 0 { write!(f, "{sign}{whole}") } else { write!(f, "{sign}{whole}.{fraction:0exponent$}") }
+        if exponent == 0 {
+            write!(f, "{sign}{whole}")
+        } else {
+            write!(f, "{sign}{whole}.{fraction:0exponent$}")
+        }
     }
 }
 
@@ -182,7 +188,10 @@ mod tests {
             ("1.005", "BHD", 1_005),
             ("10000000000000.00", "EUR", AMOUNT_MINOR_MAX),
         ] {
-            assert_eq!(Money::parse_amount(text, currency(code)), Ok(Money::from_minor(minor, currency(code))));
+            assert_eq!(
+                Money::parse_amount(text, currency(code)),
+                Ok(Money::from_minor(minor, currency(code)))
+            );
         }
     }
 

@@ -18,11 +18,14 @@ mod transaction;
 
 pub use mail::{Answer, Directory, Letter, MailError, Mailer};
 pub use messages::{
-    Consumer, DeadLetter, Delivery, Envelope, Outcome, QueueDepth, Queues, Receipt, Received, Settled, Subscription,
-    Verdict,
+    Consumer, DeadLetter, Delivery, Envelope, Outcome, QueueDepth, Queues, Receipt, Received, Settled,
+    Subscription, Verdict,
 };
 pub use sources::{Clock, Ids, Sources};
-pub use store::{CommitError, Cursor, Held, Item, Key, Order, Page, Place, Range, Record, Revision, Store, Table, Unavailable};
+pub use store::{
+    CommitError, Cursor, Held, Item, Key, Order, Page, Place, Range, Record, Revision, Store, Table,
+    Unavailable,
+};
 pub use transaction::{
     Action, Expect, ITEM_BYTES_MAX, Limit, TRANSACTION_BYTES_MAX, TRANSACTION_ITEMS_MAX, Transaction, Write,
 };

@@ -40,7 +40,8 @@ impl Envelope {
     /// About how many bytes the envelope takes under way: its texts, and a fixed part for names and times.
     pub fn bytes(&self) -> usize {
         const NAMES_AND_TIMES: usize = 320;
-        let texts = self.kind.len() + self.group.len() + self.correlation_id.as_str().len() + self.traceparent.len();
+        let texts =
+            self.kind.len() + self.group.len() + self.correlation_id.as_str().len() + self.traceparent.len();
         NAMES_AND_TIMES + texts + self.body.get().len()
     }
 }
@@ -171,7 +172,8 @@ pub struct QueueDepth {
 ///
 /// One task at a time receives for a consumer, and settles what it received before it receives again.
 pub trait Queues: Clone + Send + Sync + 'static {
-    /// At most `limit` deliveries for a consumer, those due again first. Waits until there is one.
+    /// At most `limit` deliveries for a consumer, those due again first. Waits until there is one. The future may be
+    /// dropped at any time: a receiver who gives up loses nothing, and what she would have had comes again.
     fn receive(
         &self,
         consumer: &'static str,

@@ -89,7 +89,10 @@ impl<R: Record> Held<R> {
     /// Reads a stored item as a record; an error says that the store holds what this version cannot read.
     pub fn from_item(item: &Item) -> Result<Self, Unavailable> {
         let record = serde_json::from_str(&item.body).map_err(|error| {
-            Unavailable(format!("{:?} {}/{} is unreadable: {error}", item.key.table, item.key.partition, item.key.sort))
+            Unavailable(format!(
+                "{:?} {}/{} is unreadable: {error}",
+                item.key.table, item.key.partition, item.key.sort
+            ))
         })?;
         Ok(Self { record, revision: item.revision })
     }
@@ -125,7 +128,13 @@ pub struct Range {
 
 impl Range {
     /// All items of a partition whose sort key begins with `prefix`.
-    pub fn prefix(table: Table, partition: impl Into<String>, prefix: &str, order: Order, limit: usize) -> Self {
+    pub fn prefix(
+        table: Table,
+        partition: impl Into<String>,
+        prefix: &str,
+        order: Order,
+        limit: usize,
+    ) -> Self {
         Self {
             table,
             partition: partition.into(),
@@ -183,6 +192,7 @@ pub enum CommitError {
 pub trait Store: Clone + Send + Sync + 'static {
     /// The items under these keys, in their order; `None` where there is none. At most
     /// [`TRANSACTION_ITEMS_MAX`](crate::TRANSACTION_ITEMS_MAX) keys need be fetched at once, more are fetched in parts.
+    /// The same key may be given more than once, and is answered each time.
     fn get(&self, keys: &[Key]) -> impl Future<Output = Result<Vec<Option<Item>>, Unavailable>> + Send;
 
     /// One page of a range of one partition.

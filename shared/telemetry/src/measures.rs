@@ -9,11 +9,20 @@ pub use metrics::Unit;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Only grows, from zero at the start of the process.
-    Counter,
+    Counter(Series),
     /// The value of now.
     Gauge,
     /// Spread of values, counted in buckets.
     Histogram(Buckets),
+}
+
+/// How many values a counter has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Series {
+    /// One, which is shown from the start: an alert on its rate does not miss the first time.
+    One,
+    /// One for each of its labels, shown once it has grown.
+    Labelled,
 }
 
 /// The upper bounds of a histogram's buckets.
@@ -54,7 +63,11 @@ pub struct Measure {
 }
 
 const fn counter(name: &'static str, meaning: &'static str) -> Measure {
-    Measure { name, kind: Kind::Counter, unit: Unit::Count, meaning }
+    Measure { name, kind: Kind::Counter(Series::One), unit: Unit::Count, meaning }
+}
+
+const fn counters(name: &'static str, meaning: &'static str) -> Measure {
+    Measure { name, kind: Kind::Counter(Series::Labelled), unit: Unit::Count, meaning }
 }
 
 const fn gauge(name: &'static str, unit: Unit, meaning: &'static str) -> Measure {
@@ -72,12 +85,12 @@ const fn items(name: &'static str, meaning: &'static str) -> Measure {
 /// Every measure of the bank.
 pub const MEASURES: &[Measure] = &[
     // Requests.
-    counter("http_requests_total", "Requests answered, by route, method and status."),
+    counters("http_requests_total", "Requests answered, by route, method and status."),
     seconds("http_request_seconds", "Time from a request's head to its answer, by route, method and status."),
     // Consumers and their queues.
     items("consumer_batch_size", "Messages a consumer was handed at once, by consumer."),
     seconds("consumer_seconds", "Time a consumer took for one batch, by consumer."),
-    counter(
+    counters(
         "consumer_outcomes_total",
         "Messages handled, by consumer and outcome: done, retry, reject or dead.",
     ),
@@ -102,8 +115,8 @@ pub const MEASURES: &[Measure] = &[
     gauge("store_wal_bytes", Unit::Bytes, "Size of the write-ahead log."),
     // Services.
     counter("commit_retries_total", "Decisions taken again after a conflict."),
-    counter("cache_hits_total", "Reads answered from a cache, by cache."),
-    counter("cache_misses_total", "Reads that went past a cache to the store, by cache."),
+    counters("cache_hits_total", "Reads answered from a cache, by cache."),
+    counters("cache_misses_total", "Reads that went past a cache to the store, by cache."),
 ];
 
 #[cfg(test)]
@@ -119,7 +132,7 @@ mod tests {
                 name.chars().all(|character| character.is_ascii_lowercase() || character == '_'),
                 "{name}"
             );
-            assert_eq!(measure.kind == Kind::Counter, name.ends_with("_total"), "{name}");
+            assert_eq!(matches!(measure.kind, Kind::Counter(_)), name.ends_with("_total"), "{name}");
             assert_eq!(measure.unit == Unit::Seconds, name.ends_with("_seconds"), "{name}");
             assert_eq!(measure.unit == Unit::Bytes, name.ends_with("_bytes"), "{name}");
             assert!(measure.meaning.ends_with('.'), "{name}");

@@ -11,7 +11,7 @@ const FOLDERS: [&str; 4] = ["adapters", "apps", "services", "shared"];
 
 fn kind_matches(kind: Kind, called: &str) -> bool {
     match kind {
-        Kind::Counter => called == "counter",
+        Kind::Counter(_) => called == "counter",
         Kind::Gauge => called == "gauge",
         Kind::Histogram(_) => called == "histogram",
     }

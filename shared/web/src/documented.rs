@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Components, ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::openapi::{
+    Components, ContentBuilder, ObjectBuilder, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder, Type,
+};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{FieldError, Problem};
@@ -75,7 +78,8 @@ pub fn problem_responses(statuses: &[StatusCode]) -> BTreeMap<String, RefOr<Resp
     statuses.iter().chain(&ALWAYS).map(response).collect()
 }
 
-/// Completes a document with what the handlers refer to: the schema of a problem, and how to sign in (`bearer`).
+/// Completes a document with what the handlers refer to: the schema of a problem, and how to sign in (`bearer`); and
+/// with what the edge adds to them, the entity tags.
 pub fn describe(document: &mut OpenApi) {
     let components = document.components.get_or_insert_with(Components::new);
     let mut schemas = vec![
@@ -87,4 +91,29 @@ pub fn describe(document: &mut OpenApi) {
     let mut bearer = Http::new(HttpAuthScheme::Bearer);
     bearer.bearer_format = Some("JWT".to_owned());
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    document.paths.paths.values_mut().filter_map(|path| path.get.as_mut()).for_each(describe_tags);
+}
+
+/// Says of what is read as JSON that who has the answer already is only told so.
+fn describe_tags(reading: &mut Operation) {
+    let responses = &mut reading.responses.responses;
+    let Some(RefOr::T(found)) = responses.get("200") else { return };
+    if !found.content.contains_key("application/json") {
+        return;
+    }
+    let not_modified = ResponseBuilder::new().description("The answer is still the one with this tag.");
+    responses.insert("304".to_owned(), RefOr::T(not_modified.build()));
+    reading.parameters.get_or_insert_default().push(RefOr::T(if_none_match()));
+}
+
+fn if_none_match() -> Parameter {
+    ParameterBuilder::new()
+        .name("If-None-Match")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "The `ETag` of an answer that the sender has: it is not sent again while it is true.",
+        ))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .build()
 }

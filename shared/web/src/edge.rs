@@ -148,7 +148,8 @@ impl Edge {
         let known_tags = matches!(*request.method(), Method::GET | Method::HEAD)
             .then(|| entity_tag::known_tags(request.headers()));
         let answer = async {
-            let _room = self.room.try_acquire().map_err(|_| unheard(problem::busy(Duration::from_secs(1))))?;
+            let _room =
+                self.room.try_acquire().map_err(|_| unheard(problem::busy(Duration::from_secs(1))))?;
             self.admit(route, passage, &request).map_err(unheard)?;
             let answer = async {
                 let request = body::gathered(request).await.map_err(unheard)?;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
 use kernel::{AccountId, MessageId, NotificationId, OperationId, SessionId, UserId};
 use serde::de::DeserializeOwned;
 
@@ -14,6 +15,8 @@ use crate::{Problem, not_found};
 
 /// The longest that a request may wait for its end.
 pub const WAIT_MAX: Duration = Duration::from_secs(10);
+/// Tells which preferences were honoured (RFC 7240, section 3).
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// The id at the end of the path. One that cannot be read is answered like one that does not exist.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +89,18 @@ pub(crate) fn invalid_query(detail: &str) -> Problem {
 /// (RFC 7240), at most [`WAIT_MAX`]. As that document has it, preferences that are unknown or wrong are ignored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Wait(pub Option<Duration>);
+
+impl Wait {
+    /// Says in the answer that the preference was honoured, and with how many seconds, if there was one.
+    pub fn applied(self, mut response: Response) -> Response {
+        if let Some(wait) = self.0
+            && let Ok(preference) = HeaderValue::try_from(format!("wait={}", wait.as_secs()))
+        {
+            response.headers_mut().insert(PREFERENCE_APPLIED, preference);
+        }
+        response
+    }
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for Wait {
     type Rejection = std::convert::Infallible;

@@ -107,7 +107,7 @@ problems! {
 )]
 async fn deposit(
     Signed(caller): Signed,
-    Wait(wait): Wait,
+    wait: Wait,
     Body(deposit): Body<Deposit>,
 ) -> Result<Response, Problem> {
     let money = kernel::Money::parse_amount(deposit.amount.as_str(), parse_currency(&deposit.currency)?)
@@ -119,10 +119,10 @@ async fn deposit(
     let operation = Operation {
         operation_id: caller.idempotency_key.clone().unwrap_or_default(),
         amount: money.decimal().to_string(),
-        wait_seconds: wait.map(|wait| wait.as_secs()),
+        wait_seconds: wait.0.map(|wait| wait.as_secs()),
     };
     let is_replay = caller.idempotency_key.as_deref() == Some("again");
-    Ok(answered(StatusCode::OK, Answered { answer: operation, is_replay }))
+    Ok(wait.applied(answered(StatusCode::OK, Answered { answer: operation, is_replay })))
 }
 
 /// Lists operations.

@@ -10,10 +10,12 @@ async fn a_deposit_is_taken() {
         let seen = post_deposit(&bank, &headers, deposit_of(amount)).await;
         assert_eq!(seen.status, 200, "{seen:?}");
         assert_eq!(seen.body, json!({"operation_id": "key-1", "amount": "12.50", "wait_seconds": 3}));
+        assert_eq!(seen.header("preference-applied"), "wait=3");
         assert_eq!(seen.header("idempotency-replayed"), "");
     }
     let seen = post_deposit(&bank, &[("idempotency-key", "again")], deposit_of("1")).await;
     assert_eq!(seen.header("idempotency-replayed"), "true");
+    assert_eq!(seen.header("preference-applied"), "");
 }
 
 #[test]
