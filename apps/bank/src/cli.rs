@@ -109,7 +109,7 @@ pub struct ServeOptions {
     /// Whether people are limited to 100 requests a second, and addresses to 20 sign-ins a minute
     #[arg(long, env = "BANK_RATE_LIMIT", default_value = "on", value_name = "ON|OFF")]
     pub rate_limit: Switch,
-    /// The web origins whose scripts may call the bank, such as https://app.example.com; repeatable
+    /// The web origins whose scripts may call the bank, such as `https://app.example.com`; repeatable
     #[arg(long, env = "BANK_CORS_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
     pub cors_origin: Vec<String>,
     /// The proxies whose X-Forwarded-For is believed, as addresses or networks such as 10.0.0.0/8; repeatable
