@@ -1,14 +1,18 @@
 //! Letters by SMTP.
+//!
+//! Each letter has a connection of its own, made when there is a letter to send. None is kept: a talk that was broken off
+//! because it took too long must not be gone on with, or the next letter would be given the answer to this one.
 
 use std::time::Duration;
 
 use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
 use lettre::transport::smtp::Error as SmtpError;
+use lettre::transport::smtp::response::Category;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use ports::{Answer, Letter, MailError, Mailer};
 
-/// How long a mail server may take for one letter.
+/// How long a mail server may take for one letter, from the connection to its last answer.
 const LETTER_MAX: Duration = Duration::from_secs(10);
 
 /// Why no letters can be sent with these settings.
@@ -24,15 +28,16 @@ pub enum SmtpSettingsError {
 pub struct SmtpMailer {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
+    letter_max: Duration,
 }
 
 impl SmtpMailer {
-    /// Connects only when there is a letter to send; a few connections are kept.
+    /// Reads the settings. Whether the server is there is seen with the first letter.
     pub fn new(url: &str, from: &str) -> Result<Self, SmtpSettingsError> {
         let transport =
             AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(SmtpSettingsError::Url)?;
         let from = from.parse().map_err(|_| SmtpSettingsError::Sender(from.to_owned()))?;
-        Ok(Self { transport: transport.timeout(Some(LETTER_MAX)).build(), from })
+        Ok(Self { transport: transport.build(), from, letter_max: LETTER_MAX })
     }
 
     async fn hand_over(&self, letter: &Letter) -> Result<(), MailError> {
@@ -47,25 +52,71 @@ impl SmtpMailer {
             .header(ContentType::TEXT_PLAIN)
             .body(letter.body.clone())
             .map_err(|error| MailError::Never(error.to_string()))?;
-        match self.transport.send(message).await {
-            Ok(_) => Ok(()),
-            Err(error) if error.is_permanent() => Err(MailError::Never(reason(&error))),
-            Err(error) => Err(MailError::Later(reason(&error))),
+        // The transport itself bounds only the time to connect, and would wait for an answer for ever.
+        match tokio::time::timeout(self.letter_max, self.transport.send(message)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) if is_for_good(&error) => Err(MailError::Never(reason(&error))),
+            Ok(Err(error)) => Err(MailError::Later(reason(&error))),
+            Err(_) => Err(MailError::Later("the mail server did not answer in time".to_owned())),
         }
     }
+}
+
+/// Whether the server will never take this letter. An answer such as 535 refuses the bank's own sign-in (RFC 4954, section
+/// 6): that is set right by the bank's operators, and no fault of the letter.
+fn is_for_good(error: &SmtpError) -> bool {
+    let is_about_the_bank = error.status().is_some_and(|status| status.category == Category::Unspecified3);
+    error.is_permanent() && !is_about_the_bank
 }
 
 /// What the server said, without its words, which often repeat the address.
 fn reason(error: &SmtpError) -> String {
     match error.status() {
-        Some(status) => format!("it answered {status}"),
-        None if error.is_timeout() => "it did not answer in time".to_owned(),
-        None => "it could not be reached".to_owned(),
+        Some(status) => format!("the mail server answered {status}"),
+        None if error.is_response() => "the mail server's answer could not be read".to_owned(),
+        None if error.is_client() => "the mail server does not offer what is needed".to_owned(),
+        None => "the mail server could not be reached".to_owned(),
     }
 }
 
 impl Mailer for SmtpMailer {
     fn send<'a>(&'a self, letter: &'a Letter) -> Answer<'a, Result<(), MailError>> {
         Box::pin(self.hand_over(letter))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_says_nothing_is_not_waited_for() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("smtp://{}", silent.local_addr().unwrap());
+        let mailer = SmtpMailer::new(&url, "bank@example.com").unwrap();
+        let mailer = SmtpMailer { letter_max: Duration::from_millis(50), ..mailer };
+        let letter = Letter {
+            letter_id: "letter-1".to_owned(),
+            to: "ada@example.com".to_owned(),
+            subject: "Your account is open".to_owned(),
+            body: "Your account is open.\n".to_owned(),
+        };
+        let sending = tokio::time::timeout(Duration::from_secs(5), mailer.send(&letter));
+        let refused = sending.await.expect("it is given up in time");
+        assert!(
+            matches!(refused, Err(MailError::Later(reason)) if reason.ends_with("did not answer in time"))
+        );
+    }
+
+    #[test]
+    fn settings_that_cannot_be_read_are_refused_without_the_password_in_them() {
+        for url in
+            ["bank:secret@mail.example.com", "imap://bank:secret@mail.example.com", "smtps://bank:secret@"]
+        {
+            let Err(error) = SmtpMailer::new(url, "bank@example.com") else { panic!("{url} is taken") };
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+        let refused = SmtpMailer::new("smtp://mail.example.com", "nobody");
+        assert!(matches!(refused, Err(SmtpSettingsError::Sender(_))));
     }
 }

@@ -4,5 +4,7 @@
 mod audit;
 mod commands;
 mod demo;
+mod mail;
+mod mail_server;
 mod operating;
 mod support;

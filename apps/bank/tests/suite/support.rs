@@ -1,9 +1,11 @@
 //! A directory that goes with its test, the binary, and a bank that serves on the directory.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -37,6 +39,15 @@ impl Directory {
     pub fn run(&self, arguments: &[&str]) -> Ran {
         let output = bank().args(arguments).arg("--data-dir").arg(self.data()).output().unwrap();
         Ran::new(&output)
+    }
+
+    /// What the banks on this directory have logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.0.join("log")
     }
 
     /// Changes the store as nobody should.
@@ -99,12 +110,19 @@ pub struct Serving {
 
 impl Serving {
     pub fn start(directory: &Directory, options: &[&str]) -> Self {
+        Self::start_with(directory, options, &[])
+    }
+
+    /// Starts it with these variables in its environment.
+    pub fn start_with(directory: &Directory, options: &[&str], environment: &[(&str, &str)]) -> Self {
+        let log = File::options().create(true).append(true).open(directory.log_path()).unwrap();
         let mut child = bank()
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(directory.data())
             .args(options)
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
@@ -126,13 +144,22 @@ impl Serving {
 
     pub fn get(&self, token: &str, path: &str) -> (u16, Value) {
         let request = Self::agent().get(format!("{}{path}", self.address));
-        let mut answer = request.header("Authorization", format!("Bearer {token}")).call().unwrap();
-        (answer.status().as_u16(), answer.body_mut().read_json().unwrap())
+        read(request.header("Authorization", format!("Bearer {token}")).call().unwrap())
     }
 
     pub fn post(&self, path: &str, body: &Value) -> (u16, Value) {
-        let mut answer = Self::agent().post(format!("{}{path}", self.address)).send_json(body).unwrap();
-        (answer.status().as_u16(), answer.body_mut().read_json().unwrap())
+        read(Self::agent().post(format!("{}{path}", self.address)).send_json(body).unwrap())
+    }
+
+    /// Posts as somebody who signed in, and waits until what is asked for has ended.
+    pub fn post_as(&self, token: &str, path: &str, body: &Value) -> (u16, Value) {
+        let request = Self::agent().post(format!("{}{path}", self.address)).header("Prefer", "wait=10");
+        read(request.header("Authorization", format!("Bearer {token}")).send_json(body).unwrap())
+    }
+
+    pub fn put_as(&self, token: &str, path: &str, body: &Value) -> (u16, Value) {
+        let request = Self::agent().put(format!("{}{path}", self.address));
+        read(request.header("Authorization", format!("Bearer {token}")).send_json(body).unwrap())
     }
 
     pub fn sign_in(&self, email: &str) -> String {
@@ -147,6 +174,24 @@ impl Drop for Serving {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The status and the body of an answer; no body is null.
+fn read(mut answer: ureq::http::Response<ureq::Body>) -> (u16, Value) {
+    let text = answer.body_mut().read_to_string().unwrap();
+    let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() };
+    (answer.status().as_u16(), body)
+}
+
+/// Looks again and again until there is something to see, for a few seconds.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..1_000 {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("{what} was waited for in vain")
 }
 
 /// The number behind the name of a line that an audit prints.
