@@ -23,8 +23,9 @@ const CHECK_TIME_MAX: Duration = Duration::from_millis(500);
 const CHECK_STEPS: i32 = 10_000;
 /// How long a connection waits for a lock that somebody else holds on the file, such as `sqlite3` at work on it.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
-/// The writer's page cache, in KiB, and by SQLite's convention negative. The inner pages of every table fit.
-const WRITER_CACHE_KIB: i64 = -32_768;
+/// The writer's page cache, in KiB, and by SQLite's convention negative. It is small on purpose: SQLite goes through all of it
+/// at every commit that has split a page, and the kernel's own cache stands behind it.
+const WRITER_CACHE_KIB: i64 = -8_192;
 /// The prepared statements that a connection keeps: more than there are.
 const STATEMENTS_MAX: usize = 256;
 
