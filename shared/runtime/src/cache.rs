@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::hash::Hash;
+use std::time::Duration;
 
 use metrics::{Counter, counter};
 use moka::ops::compute::Op;
@@ -9,6 +10,10 @@ use moka::sync::Cache;
 use ports::Held;
 
 use crate::Fault;
+
+/// How long a record is kept at most. A full cache may drop a newer record while a slow reader still holds an older one,
+/// which she then offers: this bounds how long that one is believed.
+const KEPT_FOR: Duration = Duration::from_secs(60);
 
 /// Records by key. An older revision never takes the place of a newer one, so it does not matter in which order
 /// readers and events arrive. Absence is not cached. Clones share one cache.
@@ -29,7 +34,7 @@ where
     /// A cache of at most `capacity` records; `name` is its label in the metrics.
     pub fn new(name: &'static str, capacity: u64) -> Self {
         Self {
-            records: Cache::new(capacity),
+            records: Cache::builder().max_capacity(capacity).time_to_live(KEPT_FOR).build(),
             hits: counter!("cache_hits_total", "cache" => name),
             misses: counter!("cache_misses_total", "cache" => name),
         }
