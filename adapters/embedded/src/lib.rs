@@ -13,7 +13,7 @@
 //! - **The log is in the same file.** What a transaction emits is a row written with it. Consumers follow it by
 //!   cursors that are durable, and are handed what is new from memory.
 //! - **Bounds.** 4,096 pieces of work and 64 MiB wait at most, then commits are refused as busy; 1,024 make a group;
-//!   an outbox keeps 16 MiB of its newest records in memory; the write-ahead log starts over at about 64 MiB.
+//!   an outbox keeps 16 MiB of its newest records in memory; the write-ahead log starts over at about 256 MiB.
 //! - **Safe to kill.** What was answered is durable; what was not settled is delivered again.
 //!
 //! Deliberately absent: a second process that writes (the directory is locked), replication (Litestream works on the
