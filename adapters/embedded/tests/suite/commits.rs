@@ -183,7 +183,7 @@ async fn the_write_ahead_log_stays_bounded_under_load() {
             tokio::spawn(async move {
                 let thing = Thing { name: format!("{writer}"), text, expires_at: None };
                 store.commit(&create(&thing)).await.unwrap();
-                for revision in 1..=200 {
+                for revision in 1..=600 {
                     let mut transaction = transaction();
                     transaction.replace(Revision(revision), &thing).unwrap();
                     store.commit(&transaction).await.unwrap();
@@ -194,9 +194,9 @@ async fn the_write_ahead_log_stays_bounded_under_load() {
     for writer in writers {
         writer.await.unwrap();
     }
-    // 240 MB were written.
+    // 720 MB were written. The log starts over at 256 MiB, and grows a little while the checkpoint before that runs.
     let length = std::fs::metadata(directory.data().join("bank.sqlite3-wal")).unwrap().len();
-    assert!(length < 160 * 1024 * 1024, "{length} bytes");
+    assert!(length < 400 * 1024 * 1024, "{length} bytes");
 }
 
 #[tokio::test]
