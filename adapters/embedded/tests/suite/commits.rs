@@ -176,16 +176,20 @@ async fn a_group_that_was_not_written_is_refused_whole_and_the_next_one_is_not()
 async fn the_write_ahead_log_stays_bounded_under_load() {
     let directory = Directory::new();
     let store = open(&directory.data());
-    let text = "x".repeat(300_000);
-    let writers: Vec<_> = (0..4)
+    let writers: Vec<_> = (0..16)
         .map(|writer| {
-            let (store, text) = (store.clone(), text.clone());
+            let store = store.clone();
             tokio::spawn(async move {
-                let thing = Thing { name: format!("{writer}"), text, expires_at: None };
-                store.commit(&create(&thing)).await.unwrap();
-                for revision in 1..=600 {
+                // The text changes every time: SQLite does not write again what is already there.
+                let thing = |round: u64| Thing {
+                    name: format!("{writer}"),
+                    text: format!("{round:06}").repeat(50_000),
+                    expires_at: None,
+                };
+                store.commit(&create(&thing(0))).await.unwrap();
+                for round in 1..=150 {
                     let mut transaction = transaction();
-                    transaction.replace(Revision(revision), &thing).unwrap();
+                    transaction.replace(Revision(round), &thing(round)).unwrap();
                     store.commit(&transaction).await.unwrap();
                 }
             })
