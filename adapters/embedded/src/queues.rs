@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use kernel::Timestamp;
 use ports::{
-    CommitError, DeadLetter, QueueDepth, Queues, Received, Settled, Subscription, Unavailable, Verdict,
+    CommitError, DeadLetter, QueueAdmin, QueueDepth, Queues, Received, Settled, Subscription, Unavailable,
+    Verdict,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::oneshot;
@@ -82,7 +83,9 @@ impl Queues for EmbeddedStore {
         let work = |answer| Work::End { consumer, endings: endings.clone(), answer };
         self.persist(work).await
     }
+}
 
+impl QueueAdmin for EmbeddedStore {
     async fn depths(&self) -> Result<Vec<QueueDepth>, Unavailable> {
         let mut depths = Vec::with_capacity(self.inner.subscriptions.len());
         for (consumer, waiting) in self.inner.log.waiting() {

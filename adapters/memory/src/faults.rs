@@ -21,7 +21,7 @@ pub struct Faults {
     pub conflict_per_mille: u16,
     /// Commits that end in Busy.
     pub busy_per_mille: u16,
-    /// Commits that end in Unknown, half of them written.
+    /// Commits that end in Unknown, half of them written. Of an independent one that fails, half of the writes are.
     pub unknown_per_mille: u16,
 }
 
@@ -68,6 +68,11 @@ impl Chance {
             return None;
         }
         writes.get(self.generator.random_range(0..writes.len()))
+    }
+
+    /// What is written of an independent transaction that fails: each or none, or anything between.
+    pub fn part_of<'a>(&mut self, writes: &'a [Write]) -> Vec<&'a Write> {
+        writes.iter().filter(|_| self.coin()).collect()
     }
 
     /// How many copies of a message a consumer is sent.

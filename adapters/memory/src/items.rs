@@ -38,6 +38,16 @@ impl Items {
         Ok(())
     }
 
+    /// Writes each that is as expected. The others are passed over, and the first of them is told.
+    pub fn write_each<'a>(&mut self, writes: impl IntoIterator<Item = &'a Write>) -> Result<(), CommitError> {
+        let mut written = Ok(());
+        for write in writes {
+            let alone = self.write(std::slice::from_ref(write));
+            written = written.and(alone);
+        }
+        written
+    }
+
     pub fn query(&self, range: &Range) -> Page<Cursor> {
         let partition = self.tables.get(&range.table).and_then(|table| table.get(&range.partition));
         let (Some(partition), Some(bounds)) = (partition, bounds(range)) else {

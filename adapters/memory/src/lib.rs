@@ -3,7 +3,8 @@
 //! Everything is kept in ordered maps behind one lock, and nothing is drawn by chance but from one seeded
 //! generator, so that a run in one thread can be replayed exactly. [`Faults`] says how often the world misbehaves
 //! in the ways that the ports allow: messages twice, late or in another order, and commits that end in Conflict,
-//! Busy or Unknown. [`MemoryStore::crash`] forgets who had received what.
+//! Busy or Unknown, of which an independent one leaves a part behind. [`MemoryStore::crash`] forgets who had received
+//! what.
 //!
 //! Absent on purpose: durability, and any deletion of what has expired, since the weakest store may delete as late
 //! as it likes. Nothing that was written is ever dropped, so a run is as long as its memory lasts.
@@ -21,8 +22,8 @@ use std::time::Duration;
 
 use kernel::Timestamp;
 use ports::{
-    CommitError, Cursor, DeadLetter, Envelope, Item, Key, Page, Place, QueueDepth, Queues, Range, Received,
-    Settled, Sources, Store, Subscription, Table, Transaction, Unavailable,
+    CommitError, Cursor, DeadLetter, Envelope, Item, Key, Page, Place, QueueAdmin, QueueDepth, Queues, Range,
+    Received, Settled, Sources, Store, Subscription, Table, Transaction, Unavailable,
 };
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -115,6 +116,9 @@ impl State {
         if transaction.is_empty() || self.committed.contains(&transaction.id()) {
             return Ok(());
         }
+        if transaction.is_independent() {
+            return self.commit_each(transaction);
+        }
         if self.chance.is_busy() {
             return Err(CommitError::Busy { retry_after: RETRY_AFTER });
         }
@@ -132,6 +136,25 @@ impl State {
             return Err(CommitError::Unknown("the answer was lost".to_owned()));
         }
         Ok(())
+    }
+
+    /// Commits the writes of an independent transaction, or, where it is to fail, a part of them. It is not remembered,
+    /// so the same one again finds its own writes.
+    fn commit_each(&mut self, transaction: &Transaction) -> Result<(), CommitError> {
+        let writes = transaction.writes();
+        let failure = if self.chance.is_busy() {
+            CommitError::Busy { retry_after: RETRY_AFTER }
+        } else if let Some(write) = self.chance.conflict_among(writes) {
+            CommitError::Conflict { key: write.key.clone() }
+        } else if self.chance.is_unknown() {
+            CommitError::Unknown("some answers were lost".to_owned())
+        } else {
+            return self.items.write_each(writes);
+        };
+        let part = self.chance.part_of(writes);
+        // The failure that was drawn is told, whatever else is not as expected.
+        let _ = self.items.write_each(part);
+        Err(failure)
     }
 
     fn send(&mut self, transaction: &Transaction, now: Timestamp) {
@@ -214,7 +237,9 @@ impl Queues for MemoryStore {
         self.shared.arrival.notify_waiters();
         Ok(())
     }
+}
 
+impl QueueAdmin for MemoryStore {
     async fn depths(&self) -> Result<Vec<QueueDepth>, Unavailable> {
         tokio::task::yield_now().await;
         Ok(self.state().broker.depths())

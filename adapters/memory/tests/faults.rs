@@ -64,6 +64,7 @@ async fn outcomes(store: &MemoryStore, sources: &Sources) -> Vec<(&'static str, 
             }
             Err(CommitError::Busy { .. }) => "busy",
             Err(CommitError::Unknown(_)) => "unknown",
+            Err(CommitError::Refused(_)) => "refused",
         };
         outcomes.push((outcome, store.get(&[note.key()]).await.unwrap()[0].is_some()));
     }
@@ -122,6 +123,49 @@ async fn the_same_transaction_again_is_written_once() {
     }
     assert_eq!(store.outbox_records(OUTBOX).len(), 100);
     assert_eq!(arrivals(&store).await.len(), 100);
+}
+
+/// Commits notes by threes as independent transactions; answers how each ended, and how many of its notes were written.
+async fn independent_outcomes(store: &MemoryStore, sources: &Sources) -> Vec<(&'static str, usize)> {
+    let mut outcomes = Vec::new();
+    for number in 0..COMMITS {
+        let notes = ["a", "b", "c"].map(|letter| Note { name: format!("{number}-{letter}") });
+        let mut transaction = Transaction::independent(sources.fresh_id());
+        notes.iter().for_each(|note| transaction.create(note).unwrap());
+        let outcome = match store.commit(&transaction).await {
+            Ok(()) => "done",
+            Err(CommitError::Conflict { .. }) => "conflict",
+            Err(CommitError::Busy { .. }) => "busy",
+            Err(CommitError::Unknown(_)) => "unknown",
+            Err(CommitError::Refused(_)) => "refused",
+        };
+        let found = store.get(&notes.each_ref().map(Record::key)).await.unwrap();
+        outcomes.push((outcome, found.iter().flatten().count()));
+    }
+    outcomes
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_independent_transaction_that_fails_leaves_any_part_behind() {
+    let (store, sources, _) = world(10, COMMIT_FAULTS);
+    let mut kinds = independent_outcomes(&store, &sources).await;
+    kinds.sort_unstable();
+    kinds.dedup();
+    let parts = |outcome| (0..=3).map(move |written| (outcome, written));
+    let mut expected: Vec<_> = ["busy", "conflict", "unknown"].into_iter().flat_map(parts).collect();
+    expected.insert(8, ("done", 3));
+    assert_eq!(kinds, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_independent_transaction_again_finds_its_own_writes() {
+    let (store, sources, _) = world(11, Faults::NONE);
+    let note = Note { name: "a".to_owned() };
+    let mut transaction = Transaction::independent(sources.fresh_id());
+    transaction.create(&note).unwrap();
+    store.commit(&transaction).await.unwrap();
+    let again = store.commit(&transaction).await;
+    assert!(matches!(again, Err(CommitError::Conflict { key }) if key == note.key()));
 }
 
 #[tokio::test(start_paused = true)]

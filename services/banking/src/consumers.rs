@@ -1,4 +1,7 @@
-//! Events in: verdicts end operations, and accounts are known by their newest state. A batch is one transaction.
+//! Events in: verdicts end operations, and accounts are known by their newest state.
+//!
+//! No operation or account needs another, so the writes of a batch are independent. Where one of them fails, what was
+//! written already is read anew and left out.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -47,7 +50,7 @@ impl<S: Store> Events<S> {
         accounts: &HashMap<AccountId, KnownAccount>,
     ) -> Result<Decision<()>, Fault> {
         let store = &self.0.store;
-        let mut transaction = Transaction::new(self.0.sources.fresh_id());
+        let mut transaction = Transaction::independent(self.0.sources.fresh_id());
         let keys: Vec<Key> =
             endings.iter().map(|ending| operation_key(ending.owner, ending.operation_id)).collect();
         let mut operations: HashMap<_, Held<Operation>> = HashMap::with_capacity(keys.len());

@@ -5,10 +5,9 @@
 //! people. Secrets come here only as digests, and digests are compared in constant time.
 
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
-use kernel::{SessionId, Timestamp, UserId};
+use kernel::{Email, SessionId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
@@ -40,86 +39,6 @@ pub const LOCKS_FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 const _: () = assert!(LOCK_MAX.as_secs() < LOCKS_FORGOTTEN_AFTER.as_secs());
 const _: () = assert!(FAILURES_WINDOW.as_secs() < LOCKS_FORGOTTEN_AFTER.as_secs());
 const _: () = assert!(CODE_PAUSE.as_secs() < CODE_LIFETIME.as_secs());
-
-/// The longest address, in bytes (RFC 5321, section 4.5.3.1.3, without the angle brackets).
-const EMAIL_BYTES_MAX: usize = 254;
-/// The longest part before the @ (RFC 5321, section 4.5.3.1.1).
-const EMAIL_LOCAL_BYTES_MAX: usize = 64;
-
-/// An address that letters can be sent to, in the one spelling under which it is known.
-///
-/// It is trimmed, and lower case as a whole. RFC 5321 lets a mail server tell `Ada@` from `ada@`; none that people
-/// use does, and two customers whose addresses differ in nothing else would be a trap. Only ASCII is taken.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Email(String);
-
-/// The text is not an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is not an email address such as ada@example.org")]
-pub struct InvalidEmail;
-
-impl Email {
-    /// The address.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The part before the @, which a password must not consist of.
-    pub fn local_part(&self) -> &str {
-        self.0.split('@').next().unwrap_or_default()
-    }
-}
-
-impl FromStr for Email {
-    type Err = InvalidEmail;
-
-    fn from_str(text: &str) -> Result<Self, InvalidEmail> {
-        let text = text.trim();
-        if text.len() > EMAIL_BYTES_MAX || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(InvalidEmail);
-        }
-        let (local, domain) = text.split_once('@').ok_or(InvalidEmail)?;
-        let is_local_sound = !local.is_empty()
-            && local.len() <= EMAIL_LOCAL_BYTES_MAX
-            && !local.contains(['"', '(', ')', ',', ':', ';', '<', '>', '[', '\\', ']'])
-            && local.split('.').all(|part| !part.is_empty());
-        if is_local_sound && domain.split('.').all(is_domain_label) {
-            Ok(Self(text.to_ascii_lowercase()))
-        } else {
-            Err(InvalidEmail)
-        }
-    }
-}
-
-/// A second @ is refused here, as any other character that no label of a domain has (RFC 1123, section 2.1).
-fn is_domain_label(label: &str) -> bool {
-    (1..=63).contains(&label.len())
-        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        && !label.starts_with('-')
-        && !label.ends_with('-')
-}
-
-impl TryFrom<String> for Email {
-    type Error = InvalidEmail;
-
-    fn try_from(text: String) -> Result<Self, InvalidEmail> {
-        text.parse()
-    }
-}
-
-impl From<Email> for String {
-    fn from(email: Email) -> Self {
-        email.0
-    }
-}
-
-/// An address is personal, so it never reaches a log by way of `Debug`.
-impl fmt::Debug for Email {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Email(…)")
-    }
-}
 
 /// A password's hash, as a PHC string; it never reaches a log either.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,32 +79,14 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// The business says no, in words for the person who asked.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why a try is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rejection {
-    /// The address is none.
-    #[error("The email address is not one.")]
-    InvalidEmail(InvalidEmail),
-    /// The password is too weak: why, in sentences none of which contains it.
-    #[error("The password is too easy to guess.")]
-    WeakPassword(Vec<String>),
-    /// Somebody signed up with this address before.
-    #[error("Somebody signed up with this email address before.")]
-    EmailTaken,
     /// The address or the password is wrong; it is not said which.
-    #[error("The email address or the password is wrong.")]
     WrongCredentials,
     /// The password is right, but the address was never confirmed.
-    #[error("The email address is not confirmed yet. Confirm it with the code that was sent to it.")]
     NotConfirmed,
-    /// There is no such code for this address, or no longer.
-    #[error("The code is wrong or no longer good. Ask for another.")]
-    InvalidCode,
-    /// The token is unknown, expired, used before, or of a session that has ended.
-    #[error("The refresh token is not good any more. Sign in again.")]
-    InvalidRefreshToken,
     /// Too many tries failed for this address.
-    #[error("Too many tries failed for this email address. Try again later.")]
     TooManyAttempts {
         /// How long the lock lasts.
         retry_after: Duration,

@@ -23,52 +23,6 @@ fn user(confirmation: Confirmation) -> User {
 }
 
 #[test]
-fn an_address_has_one_spelling() {
-    for (given, then) in [
-        ("ada@example.org", "ada@example.org"),
-        ("  Ada.Lovelace+bank@Example.ORG\n", "ada.lovelace+bank@example.org"),
-        ("o'hara_1@sub.example-mail.co.uk", "o'hara_1@sub.example-mail.co.uk"),
-        ("root@localhost", "root@localhost"),
-    ] {
-        assert_eq!(given.parse::<Email>().unwrap().as_str(), then, "{given}");
-    }
-}
-
-#[test]
-fn what_is_no_address_is_refused() {
-    let long_local = format!("{}@example.org", "x".repeat(65));
-    let long = format!("ada@{}.org", "x.".repeat(130));
-    let long_label = format!("ada@{}.org", "x".repeat(64));
-    for given in [
-        "",
-        "@",
-        "ada",
-        "ada@",
-        "@example.org",
-        "ada@@example.org",
-        "ada@b@example.org",
-        "a da@example.org",
-        "ada@example..org",
-        "ada@-example.org",
-        "ada@example-.org",
-        ".ada@example.org",
-        "a..b@example.org",
-        "ada@example.org\nBcc: eve@example.org",
-        "\"ada\"@example.org",
-        "<ada@example.org>",
-        "ada@ex_ample.org",
-        "ädä@example.org",
-        "ada@exämple.org",
-        "ada@example.org.",
-        &long_local,
-        &long,
-        &long_label,
-    ] {
-        assert_eq!(given.parse::<Email>(), Err(InvalidEmail), "{given}");
-    }
-}
-
-#[test]
 fn nothing_personal_or_secret_is_shown_by_debug() {
     let shown = format!("{:?} {:?}", user(Confirmation::AtOnce), digest("abcdef"));
     for secret in ["ada", "example", "first", "abcdef"] {

@@ -18,9 +18,8 @@ use aws_lc_rs::signature::{KeyPair, RsaKeyPair, RsaPublicKeyComponents};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{DecodingKey, EncodingKey};
-use serde::Serialize;
+use ports::PublicKey;
 use sha2::{Digest, Sha256};
-use utoipa::ToSchema;
 
 /// The most keys of one directory.
 const KEYS_MAX: usize = 16;
@@ -58,40 +57,12 @@ pub enum KeysError {
     NotMade,
 }
 
-/// A public key as a JSON Web Key (RFC 7517).
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
-pub struct PublicKey {
-    /// The key's type, `RSA`.
-    #[schema(example = "RSA")]
-    kty: &'static str,
-    /// What it is for: signatures.
-    #[serde(rename = "use")]
-    #[schema(example = "sig")]
-    used_for: &'static str,
-    /// The algorithm of its signatures, `RS256`.
-    #[schema(example = "RS256")]
-    alg: &'static str,
-    /// The thumbprint (RFC 7638) that tokens name it by.
-    kid: String,
-    /// The modulus, in base64url.
-    n: String,
-    /// The exponent, in base64url.
-    e: String,
-}
-
-/// All public keys (RFC 7517, section 5).
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
-pub struct PublicKeys {
-    /// The keys that tokens are verified by.
-    pub keys: Vec<PublicKey>,
-}
-
 /// One key to sign with, and all to verify by.
 pub struct Keys {
     signing_kid: String,
     signing: EncodingKey,
     verifying: BTreeMap<String, DecodingKey>,
-    public: PublicKeys,
+    public: Vec<PublicKey>,
 }
 
 /// A key, its file's content, and how old it is.
@@ -142,15 +113,15 @@ impl Keys {
     }
 
     fn of(mut entries: Vec<Entry>) -> Option<Self> {
-        entries.sort_by(|a, b| (b.written_at, &b.public.kid).cmp(&(a.written_at, &a.public.kid)));
+        entries.sort_by(|a, b| (b.written_at, &b.public.key_id).cmp(&(a.written_at, &a.public.key_id)));
         let newest = entries.first()?;
-        let (signing_kid, signing) = (newest.public.kid.clone(), newest.signing.clone());
+        let (signing_kid, signing) = (newest.public.key_id.clone(), newest.signing.clone());
         let mut verifying = BTreeMap::new();
         for Entry { public, .. } in &entries {
-            verifying
-                .insert(public.kid.clone(), DecodingKey::from_rsa_components(&public.n, &public.e).ok()?);
+            let key = DecodingKey::from_rsa_components(&public.modulus, &public.exponent).ok()?;
+            verifying.insert(public.key_id.clone(), key);
         }
-        let public = PublicKeys { keys: entries.into_iter().map(|entry| entry.public).collect() };
+        let public = entries.into_iter().map(|entry| entry.public).collect();
         Some(Self { signing_kid, signing, verifying, public })
     }
 
@@ -165,7 +136,7 @@ impl Keys {
     }
 
     /// All public keys.
-    pub fn public(&self) -> &PublicKeys {
+    pub fn public(&self) -> &[PublicKey] {
         &self.public
     }
 }
@@ -207,8 +178,8 @@ fn read_private(path: &Path) -> Result<(String, SystemTime), KeysError> {
 fn make(directory: &Path) -> Result<(), KeysError> {
     let pem = fresh_pem()?;
     let (_, public) = parse(&pem).ok_or(KeysError::NotMade)?;
-    let path = directory.join(format!("{}.pem", public.kid));
-    let unfinished = directory.join(format!("{}.unfinished", public.kid));
+    let path = directory.join(format!("{}.pem", public.key_id));
+    let unfinished = directory.join(format!("{}.unfinished", public.key_id));
     let write = || -> io::Result<()> {
         private_directory().recursive(true).create(directory)?;
         let mut file = private_file().write(true).create_new(true).open(&unfinished)?;
@@ -238,11 +209,12 @@ fn parse(pem: &str) -> Option<(EncodingKey, PublicKey)> {
     // Refuses keys of fewer than 2048 bits.
     let pair = RsaKeyPair::from_der(signing.as_bytes()).ok()?;
     let components = RsaPublicKeyComponents::<Vec<u8>>::from(pair.public_key());
-    let (n, e) = (URL_SAFE_NO_PAD.encode(components.n), URL_SAFE_NO_PAD.encode(components.e));
+    let modulus = URL_SAFE_NO_PAD.encode(components.n);
+    let exponent = URL_SAFE_NO_PAD.encode(components.e);
     // The required members in the order of their names, without white space (RFC 7638, section 3).
-    let thumbprint = Sha256::digest(format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#));
-    let kid = URL_SAFE_NO_PAD.encode(thumbprint);
-    Some((signing, PublicKey { kty: "RSA", used_for: "sig", alg: "RS256", kid, n, e }))
+    let thumbprint = Sha256::digest(format!(r#"{{"e":"{exponent}","kty":"RSA","n":"{modulus}"}}"#));
+    let key_id = URL_SAFE_NO_PAD.encode(thumbprint);
+    Some((signing, PublicKey { key_id, modulus, exponent }))
 }
 
 #[cfg(unix)]
@@ -323,8 +295,8 @@ mod tests {
         let found = Keys::load_or_make(&data_dir.0).unwrap();
         assert_eq!(made.public(), found.public());
         assert_eq!(made.signing().0, found.signing().0);
-        assert_eq!(made.public().keys.len(), 1);
-        assert_eq!(URL_SAFE_NO_PAD.decode(&made.public().keys[0].n).unwrap().len() * 8, 2048);
+        assert_eq!(made.public().len(), 1);
+        assert_eq!(URL_SAFE_NO_PAD.decode(&made.public()[0].modulus).unwrap().len() * 8, 2048);
         assert_eq!(fs::read_dir(data_dir.0.join("keys")).unwrap().count(), 1, "nothing unfinished is left");
     }
 
@@ -361,7 +333,7 @@ mod tests {
         let both = Keys::load(&data_dir.0).unwrap();
         assert_ne!(both.signing().0, first.signing().0);
         assert!(both.verifying(first.signing().0).is_some() && both.verifying(both.signing().0).is_some());
-        assert_eq!(both.public().keys.len(), 2);
+        assert_eq!(both.public().len(), 2);
     }
 
     #[test]

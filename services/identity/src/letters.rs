@@ -8,13 +8,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kernel::UserId;
+use kernel::{Email, UserId};
 use ports::{Letter, MailError, Mailer};
 use runtime::Fault;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument;
 
-use crate::domain::{CODE_LIFETIME, Email, Purpose};
+use crate::domain::{CODE_LIFETIME, Purpose};
 
 /// The most letters under way.
 const LETTERS_MAX: usize = 64;

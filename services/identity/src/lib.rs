@@ -1,13 +1,15 @@
 //! Identity: people sign up, confirm their address, sign in, refresh, sign out, and set a new password.
 //!
-//! It is the directory of the one-process world; on AWS a Cognito user pool has this part, and tokens of both look
-//! alike to the other services. It sends and receives no messages: no other service hears anything of a person
-//! but the id in her tokens.
+//! The routes stand on the port [`ports::IdentityProvider`]. [`Identity`] is the bank itself as the keeper of its people;
+//! another world may have a user pool in this part, and tokens of both look alike to the other services. It sends and
+//! receives no messages: no other service hears anything of a person but the id in her tokens.
 //!
+//! - `http` has the routes, `problems` what refusals become there, `strength` the bank's rule on passwords: these hold in
+//!   every world. All else is the bank's own keeping.
 //! - `domain` has the rules, pure; `records` the layout of the tables `users` and `sessions`.
-//! - `people` and `sessions` load, decide and commit; `http` has the routes, `problems` what refusals become there.
-//! - `passwords` are hashed with argon2id, a bounded number at once; `secrets` makes tokens and codes, and digests of
-//!   them; `keys` sign the access tokens of `tokens`; `letters` bring codes.
+//! - `people` and `sessions` load, decide and commit; `provider` puts them behind the port.
+//! - `passwords` are hashed with argon2id; `secrets` makes tokens and codes, and digests of them; `keys` sign the access
+//!   tokens of `tokens`; `letters` bring codes; `workers` keep what takes a processor off the async threads.
 //!
 //! What a stranger can learn: whether an address is taken, by signing up with it, and nothing from any other
 //! endpoint, neither by its answer nor by the time it takes. Absent on purpose: changing an address, deleting a
@@ -21,31 +23,31 @@ mod letters;
 mod passwords;
 mod people;
 mod problems;
+mod provider;
 mod records;
 mod secrets;
 mod sessions;
+mod strength;
 mod tokens;
+mod workers;
 
 use std::sync::Arc;
 
+use kernel::Email;
 use ports::{Held, Mailer, Record, Sources, Store, Transaction};
 use runtime::Fault;
 
-pub use domain::{Email, InvalidEmail, OPERATORS, Rejection};
+pub use domain::OPERATORS;
 pub use http::routes;
-pub use keys::{Keys, KeysError, PublicKey, PublicKeys};
+pub use keys::{Keys, KeysError};
 pub use people::{Person, UnknownUser};
+pub use problems::invalid_email;
 pub use records::TABLES;
-pub use secrets::Secret;
-pub use sessions::SignedIn;
 pub use tokens::{ACCESS_LIFETIME, Claims, Tokens, mint_operator_token};
 
 use domain::{Attempts, Confirmation, Digest, User};
 use letters::Post;
 use passwords::Passwords;
-
-/// Why identity did not do what was asked.
-pub type Refusal = runtime::Refusal<Rejection>;
 
 /// What may differ from one bank to another.
 #[derive(Clone, Debug)]
@@ -97,11 +99,6 @@ impl<S: Store> Identity<S> {
     /// What verifies access tokens, for `web::authenticate`.
     pub fn verifier(&self) -> Tokens {
         self.tokens.clone()
-    }
-
-    /// The public keys that tokens are verified by.
-    pub fn public_keys(&self) -> &PublicKeys {
-        self.tokens.keys().public()
     }
 
     fn confirmation(&self) -> Confirmation {

@@ -1,16 +1,15 @@
 //! People: how they sign up, show that an address is theirs, and get a new password.
 
-use kernel::UserId;
-use ports::{Answer, Directory, Held, Letter, Store, Unavailable};
+use kernel::{Email, UserId};
+use ports::{Answer, Directory, Held, IdentityError, IdentityRejection, Letter, Secret, Store, Unavailable};
 use runtime::{Decision, Fault, decide_and_commit};
 
 use crate::domain::{
-    self, Attempts, Code, CodeVerdict, Confirmation, Email, OPERATORS, PasswordHash, Purpose, Rejection, User,
+    self, Attempts, Code, CodeVerdict, Confirmation, OPERATORS, PasswordHash, Purpose, User,
 };
 use crate::letters::{Place, code_letter};
 use crate::records::{self, Address};
-use crate::secrets::{self, Secret};
-use crate::{Identity, Refusal, record, remove, write};
+use crate::{Identity, record, remove, secrets, write};
 
 /// Nobody has this address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -54,17 +53,18 @@ impl Effect<'_> {
 }
 
 impl<S: Store> Identity<S> {
-    /// Signs a person up, and sends her a code where letters can be sent.
+    /// Signs a person up, and sends her a code where letters can be sent. That her password is strong enough was seen
+    /// before.
     ///
     /// # Errors
-    /// [`Rejection::EmailTaken`], a password that is too weak, or a fault.
-    pub async fn sign_up(&self, email: &Email, password: &Secret) -> Result<Person, Refusal> {
+    /// [`IdentityRejection::EmailTaken`], or a fault.
+    pub async fn sign_up(&self, email: &Email, password: &Secret) -> Result<Person, IdentityError> {
         let place = self.place()?;
         // Nothing is hashed for an address that is taken; it is looked at again below.
         if self.user_by_email(email).await?.is_some() {
-            return Err(Refusal::Rejected(Rejection::EmailTaken));
+            return Err(IdentityRejection::EmailTaken.into());
         }
-        let password_hash = self.passwords.hash(email, password).await?;
+        let password_hash = self.passwords.hash(password).await?;
         let (user, code) = decide_and_commit(&self.store, || self.try_sign_up(email, &password_hash)).await?;
         if let (Some(place), Some(code)) = (place, code) {
             let letter = self.letter(&user, Purpose::Confirm, &code);
@@ -78,10 +78,10 @@ impl<S: Store> Identity<S> {
         &self,
         email: &Email,
         password_hash: &PasswordHash,
-    ) -> Result<Decision<(User, Option<String>)>, Refusal> {
+    ) -> Result<Decision<(User, Option<String>)>, IdentityError> {
         let address: Option<Held<Address>> = runtime::get(&self.store, records::address_key(email)).await?;
         if address.is_some() {
-            return Err(Refusal::Rejected(Rejection::EmailTaken));
+            return Err(IdentityRejection::EmailTaken.into());
         }
         let (now, user_id) = (self.sources.now(), UserId::new(self.sources.fresh_id()));
         let user = User::new(user_id, email.clone(), password_hash.clone(), self.confirmation(), now);
@@ -103,8 +103,9 @@ impl<S: Store> Identity<S> {
     /// Confirms an address by the code that was sent to it.
     ///
     /// # Errors
-    /// [`Rejection::InvalidCode`], also for an unknown address; [`Rejection::TooManyAttempts`]; or a fault.
-    pub async fn confirm(&self, email: &Email, code: &Secret) -> Result<(), Refusal> {
+    /// [`IdentityRejection::InvalidCode`], also for an unknown address; [`IdentityRejection::TooManyAttempts`]; or a
+    /// fault.
+    pub async fn confirm(&self, email: &Email, code: &Secret) -> Result<(), IdentityError> {
         self.spend_code(email, code, Effect::Confirm).await
     }
 
@@ -113,12 +114,12 @@ impl<S: Store> Identity<S> {
     ///
     /// # Errors
     /// [`Fault::Busy`] when too many letters are under way.
-    pub fn forgot_password(&self, email: Email) -> Result<(), Fault> {
+    pub fn forgot_password(&self, email: &Email) -> Result<(), Fault> {
         let Some(place) = self.place()? else {
             tracing::info!("somebody forgot a password, and no mailer is configured to send a code by");
             return Ok(());
         };
-        let identity = self.clone();
+        let (identity, email) = (self.clone(), email.clone());
         place.send(None, async move {
             match identity.user_by_email(&email).await? {
                 Some(user) => identity.issue_code(&user.record, Purpose::Reset).await,
@@ -132,16 +133,16 @@ impl<S: Store> Identity<S> {
     /// sessions of the person.
     ///
     /// # Errors
-    /// [`Rejection::InvalidCode`], also for an unknown address; a password that is too weak;
-    /// [`Rejection::TooManyAttempts`]; or a fault.
+    /// [`IdentityRejection::InvalidCode`], also for an unknown address; [`IdentityRejection::TooManyAttempts`]; or a
+    /// fault.
     pub async fn reset_password(
         &self,
         email: &Email,
         code: &Secret,
         new_password: &Secret,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), IdentityError> {
         // It is hashed before the code is looked at, so that a wrong code takes as long as a right one.
-        let password_hash = self.passwords.hash(email, new_password).await?;
+        let password_hash = self.passwords.hash(new_password).await?;
         self.spend_code(email, code, Effect::SetPassword(&password_hash)).await
     }
 
@@ -210,9 +211,14 @@ impl<S: Store> Identity<S> {
         code_letter(self.sources.fresh_id().to_string(), &user.email, purpose, code)
     }
 
-    async fn spend_code(&self, email: &Email, code: &Secret, effect: Effect<'_>) -> Result<(), Refusal> {
+    async fn spend_code(
+        &self,
+        email: &Email,
+        code: &Secret,
+        effect: Effect<'_>,
+    ) -> Result<(), IdentityError> {
         let spent = decide_and_commit(&self.store, || self.try_spend_code(email, code, effect)).await?;
-        spent.map_err(Refusal::Rejected)
+        Ok(spent?)
     }
 
     /// Every refusal writes once, whether the address is known or not, so that the time it takes tells nothing.
@@ -221,11 +227,11 @@ impl<S: Store> Identity<S> {
         email: &Email,
         presented: &Secret,
         effect: Effect<'_>,
-    ) -> Result<Decision<Result<(), Rejection>>, Refusal> {
+    ) -> Result<Decision<Result<(), IdentityRejection>>, IdentityError> {
         let (now, purpose) = (self.sources.now(), effect.purpose());
         let address = secrets::digest_address(email);
         let attempts = self.attempts(&address).await?;
-        domain::may_try(record(attempts.as_ref()), now).map_err(Refusal::Rejected)?;
+        domain::may_try(record(attempts.as_ref()), now).map_err(IdentityRejection::from)?;
         let user = self.user_by_email(email).await?;
         let user_id = record(user.as_ref()).map(|user| user.user_id).unwrap_or_else(|| self.nobody());
         let held: Option<Held<Code>> = runtime::get(&self.store, records::code_key(user_id, purpose)).await?;
@@ -251,7 +257,7 @@ impl<S: Store> Identity<S> {
         }
         let failed = Attempts::failed(record(attempts.as_ref()), address, now);
         write(&mut transaction, attempts.as_ref(), &failed)?;
-        Ok(Decision::Commit(transaction, Err(Rejection::InvalidCode)))
+        Ok(Decision::Commit(transaction, Err(IdentityRejection::InvalidCode)))
     }
 
     /// An id that nobody has, for looking as long for nobody's code as for somebody's.

@@ -1,42 +1,47 @@
-//! What a rejection becomes on the wire.
+//! What a refusal becomes on the wire.
 
+use kernel::InvalidEmail;
+use ports::{IdentityError, IdentityRejection};
 use web::{Problem, StatusCode};
 
-use crate::domain::Rejection;
+/// The problem of a text that is no address.
+pub fn invalid_email(error: InvalidEmail) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_EMAIL", "The email address is not one.")
+        .with_error("email", error.to_string())
+}
 
-impl From<Rejection> for Problem {
-    fn from(rejection: Rejection) -> Self {
-        let (status, code) = match &rejection {
-            Rejection::InvalidEmail(_) => (StatusCode::UNPROCESSABLE_ENTITY, "INVALID_EMAIL"),
-            Rejection::WeakPassword(_) => (StatusCode::UNPROCESSABLE_ENTITY, "WEAK_PASSWORD"),
-            Rejection::EmailTaken => (StatusCode::CONFLICT, "EMAIL_TAKEN"),
-            Rejection::WrongCredentials => (StatusCode::UNAUTHORIZED, "WRONG_CREDENTIALS"),
-            Rejection::NotConfirmed => (StatusCode::FORBIDDEN, "NOT_CONFIRMED"),
-            Rejection::InvalidCode => (StatusCode::UNPROCESSABLE_ENTITY, "INVALID_CODE"),
-            Rejection::InvalidRefreshToken => (StatusCode::UNAUTHORIZED, "INVALID_REFRESH_TOKEN"),
-            Rejection::TooManyAttempts { .. } => (StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_ATTEMPTS"),
-        };
-        let problem = Self::new(status, code, rejection.to_string());
-        match rejection {
-            Rejection::InvalidEmail(error) => problem.with_error("email", error.to_string()),
-            Rejection::WeakPassword(sentences) => weaknesses(problem, "password", sentences),
-            Rejection::TooManyAttempts { retry_after } => problem.retry_after(retry_after),
-            _ => problem,
-        }
+/// The problem of a refused request.
+pub fn of(error: IdentityError) -> Problem {
+    of_password("password", error)
+}
+
+/// The problem of a refused request whose password is in another field.
+pub fn of_password(field: &str, error: IdentityError) -> Problem {
+    match error {
+        IdentityError::Rejected(rejection) => rejected(field, rejection),
+        IdentityError::Fault(fault) => fault.into(),
     }
 }
 
-/// The problem of a rejected request to set a new password, whose field has another name.
-pub fn of_new_password(rejection: Rejection) -> Problem {
+fn rejected(password_field: &str, rejection: IdentityRejection) -> Problem {
+    let (status, code) = match &rejection {
+        IdentityRejection::WeakPassword(_) => (StatusCode::UNPROCESSABLE_ENTITY, "WEAK_PASSWORD"),
+        IdentityRejection::UnusableEmail => (StatusCode::UNPROCESSABLE_ENTITY, "INVALID_EMAIL"),
+        IdentityRejection::EmailTaken => (StatusCode::CONFLICT, "EMAIL_TAKEN"),
+        IdentityRejection::WrongCredentials => (StatusCode::UNAUTHORIZED, "WRONG_CREDENTIALS"),
+        IdentityRejection::NotConfirmed => (StatusCode::FORBIDDEN, "NOT_CONFIRMED"),
+        IdentityRejection::InvalidCode => (StatusCode::UNPROCESSABLE_ENTITY, "INVALID_CODE"),
+        IdentityRejection::InvalidRefreshToken => (StatusCode::UNAUTHORIZED, "INVALID_REFRESH_TOKEN"),
+        IdentityRejection::InvalidAccessToken => (StatusCode::UNAUTHORIZED, "INVALID_TOKEN"),
+        IdentityRejection::TooManyAttempts { .. } => (StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_ATTEMPTS"),
+    };
+    let problem = Problem::new(status, code, rejection.to_string());
     match rejection {
-        Rejection::WeakPassword(sentences) => {
-            let problem = Rejection::WeakPassword(Vec::new()).into();
-            weaknesses(problem, "new_password", sentences)
-        }
-        rejection => rejection.into(),
+        IdentityRejection::WeakPassword(sentences) => sentences
+            .into_iter()
+            .fold(problem, |problem, sentence| problem.with_error(password_field, sentence)),
+        IdentityRejection::UnusableEmail => problem.with_error("email", "cannot be used here"),
+        IdentityRejection::TooManyAttempts { retry_after } => problem.retry_after(retry_after),
+        _ => problem,
     }
-}
-
-fn weaknesses(problem: Problem, field: &str, sentences: Vec<String>) -> Problem {
-    sentences.into_iter().fold(problem, |problem, sentence| problem.with_error(field, sentence))
 }

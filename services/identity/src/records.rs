@@ -6,11 +6,11 @@
 //! `sessions`: a person's sessions under her id, and the failed tries under the digest of an address. All of these
 //! expire, and a reader compares the time herself.
 
-use kernel::{SessionId, Timestamp, UserId};
+use kernel::{Email, SessionId, Timestamp, UserId};
 use ports::{Key, Record, Table};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Attempts, Code, Digest, Email, Purpose, Session, User};
+use crate::domain::{Attempts, Code, Digest, Purpose, Session, User};
 
 /// People, their addresses, and the codes sent to them.
 pub const USERS: Table = Table("users");

@@ -2,32 +2,15 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kernel::SessionId;
-use ports::{Held, Store};
+use kernel::{Email, SessionId};
+use ports::{Held, IdentityError, IdentityRejection, Secret, SignedIn, Store};
 use runtime::{Decision, Fault, decide_and_commit};
-use serde::Serialize;
-use utoipa::ToSchema;
 
-use crate::domain::{self, Attempts, Email, Judging, PasswordCheck, Refresh, Rejection, Session, User};
+use crate::domain::{self, Attempts, Judging, PasswordCheck, Refresh, Rejection, Session, User};
 use crate::records;
-use crate::secrets::{self, RefreshToken, Secret};
+use crate::secrets::{self, RefreshToken};
 use crate::tokens::{ACCESS_LIFETIME, Claims};
-use crate::{Identity, Refusal, record, remove, write};
-
-/// What a person who is signed in gets. Both tokens are for her alone.
-#[derive(Clone, Serialize, ToSchema)]
-pub struct SignedIn {
-    /// To be sent as `Authorization: Bearer …`.
-    pub access_token: String,
-    /// The kind of the access token, `Bearer`.
-    #[schema(example = "Bearer")]
-    pub token_type: &'static str,
-    /// How long the access token is good, in seconds.
-    #[schema(example = 900)]
-    pub expires_in: u64,
-    /// Good once, for the next access and refresh tokens, as long as the session lasts.
-    pub refresh_token: String,
-}
+use crate::{Identity, record, remove, write};
 
 /// What one try to sign in came to.
 enum SignIn {
@@ -47,11 +30,11 @@ impl<S: Store> Identity<S> {
     /// Signs a person in.
     ///
     /// # Errors
-    /// [`Rejection::WrongCredentials`], [`Rejection::NotConfirmed`], [`Rejection::TooManyAttempts`], or a fault.
-    pub async fn sign_in(&self, email: &Email, password: &Secret) -> Result<SignedIn, Refusal> {
+    /// [`IdentityRejection::WrongCredentials`], [`IdentityRejection::NotConfirmed`], [`IdentityRejection::TooManyAttempts`], or a fault.
+    pub async fn sign_in(&self, email: &Email, password: &Secret) -> Result<SignedIn, IdentityError> {
         let address = secrets::digest_address(email);
         let attempts = self.attempts(&address).await?;
-        domain::may_try(record(attempts.as_ref()), self.sources.now()).map_err(Refusal::Rejected)?;
+        domain::may_try(record(attempts.as_ref()), self.sources.now()).map_err(IdentityRejection::from)?;
         let user = self.user_by_email(email).await?;
         let hash = record(user.as_ref()).map(|user| &user.password_hash);
         let check = match (self.passwords.matches(hash, password).await?, hash) {
@@ -62,9 +45,9 @@ impl<S: Store> Identity<S> {
             SignIn::Session(user, token) => Ok(self.signed_in(*user, &token)?),
             SignIn::NotConfirmed(user) => {
                 self.remind_to_confirm(*user);
-                Err(Refusal::Rejected(Rejection::NotConfirmed))
+                Err(IdentityRejection::NotConfirmed.into())
             }
-            SignIn::Rejected(rejection) => Err(Refusal::Rejected(rejection)),
+            SignIn::Rejected(rejection) => Err(IdentityRejection::from(rejection).into()),
         }
     }
 
@@ -105,18 +88,17 @@ impl<S: Store> Identity<S> {
     /// however lately it was the current one.
     ///
     /// # Errors
-    /// [`Rejection::InvalidRefreshToken`], or a fault.
-    pub async fn refresh(&self, presented: &Secret) -> Result<SignedIn, Refusal> {
-        let presented =
-            RefreshToken::parse(presented).ok_or(Refusal::Rejected(Rejection::InvalidRefreshToken))?;
+    /// [`IdentityRejection::InvalidRefreshToken`], or a fault.
+    pub async fn refresh(&self, presented: &Secret) -> Result<SignedIn, IdentityError> {
+        let presented = RefreshToken::parse(presented).ok_or(IdentityRejection::InvalidRefreshToken)?;
         let was_current = AtomicBool::new(false);
         match decide_and_commit(&self.store, || self.try_refresh(&presented, &was_current)).await? {
             Refreshed::Session(user, token) => Ok(self.signed_in(*user, &token)?),
-            Refreshed::Refused => Err(Refusal::Rejected(Rejection::InvalidRefreshToken)),
+            Refreshed::Refused => Err(IdentityRejection::InvalidRefreshToken.into()),
             Refreshed::Reused => {
                 let (user_id, session_id) = (presented.user_id(), presented.session_id());
                 tracing::warn!(%user_id, %session_id, "a refresh token was used again; its session was ended");
-                Err(Refusal::Rejected(Rejection::InvalidRefreshToken))
+                Err(IdentityRejection::InvalidRefreshToken.into())
             }
         }
     }
@@ -175,8 +157,7 @@ impl<S: Store> Identity<S> {
     fn signed_in(&self, user: User, token: &RefreshToken) -> Result<SignedIn, Fault> {
         Ok(SignedIn {
             access_token: self.tokens.mint(user.user_id, user.groups, token.session_id())?,
-            token_type: "Bearer",
-            expires_in: ACCESS_LIFETIME.as_secs(),
+            expires_in: ACCESS_LIFETIME,
             refresh_token: token.text(),
         })
     }

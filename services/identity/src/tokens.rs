@@ -225,8 +225,9 @@ mod tests {
         let pieces: Vec<&str> = sound.split('.').collect();
         let (head, body, signature) = (pieces[0], pieces[1], pieces[2]);
         let kid = tokens.keys.signing().0;
-        let public = &tokens.keys.public().keys[0];
-        let as_secret = EncodingKey::from_secret(serde_json::to_string(public).unwrap().as_bytes());
+        let key = &tokens.keys.public()[0];
+        let public = json!({"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid, "n": key.modulus, "e": key.exponent});
+        let as_secret = EncodingKey::from_secret(public.to_string().as_bytes());
         let hs256 = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::HS256) };
         let claims: Claims = tokens.read(&sound).unwrap();
         let other = Tokens::new(Keys::ephemeral().unwrap(), ISSUER, tokens.sources.clone());

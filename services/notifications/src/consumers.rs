@@ -1,26 +1,23 @@
 //! Events in, apart for inboxes and letters, so that a slow mail server holds up no inbox.
 //!
-//! A batch of notifications is one transaction and is written without reading first. Only where something was there
-//! already, because an event came twice, is the store asked what to leave out. A letter may be sent twice where the
-//! answer of the mail server was lost; both have the same `letter_id`.
+//! The notifications of a batch are independent of each other, and are written without reading first. Only where
+//! something was there already, because an event came twice or its batch was written in part, is the store asked what to
+//! leave out. A letter may be sent twice where the answer of the mail server was lost; both have the same `letter_id`.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::Message;
 use contracts::topology::consumers::{NOTIFICATIONS_EMAILS, NOTIFICATIONS_EVENTS};
 use futures::StreamExt;
 use kernel::{NotificationId, UserId};
-use ports::{
-    Consumer, Delivery, Directory, Key, Letter, MailError, Mailer, Outcome, Record, Store, Transaction,
-};
+use ports::{Consumer, Delivery, Key, Letter, MailError, Outcome, Record, Store, Transaction};
 use runtime::{Decision, Fault, Work, decide_and_commit, parts, read_batch};
 
-use crate::Notifications;
 use crate::domain::{Notice, notices};
 use crate::records::{Notification, Preferences, preferences_key};
+use crate::{Letters, Notifications};
 
 /// How many letters are handed to the mail server at once.
 const LETTERS_AT_ONCE: usize = 8;
@@ -65,7 +62,7 @@ impl<S: Store> Events<S> {
     }
 
     async fn write(&self, new: &[Notification], look_first: bool) -> Result<Decision<()>, Fault> {
-        let mut transaction = Transaction::new(self.0.sources.fresh_id());
+        let mut transaction = Transaction::independent(self.0.sources.fresh_id());
         let known = if look_first {
             let keys: Vec<Key> = new.iter().map(Record::key).collect();
             self.0.store.get(&keys).await?
@@ -79,14 +76,14 @@ impl<S: Store> Events<S> {
     }
 }
 
-/// Sends letters. Without a mailer there is nothing to do.
+/// Sends letters. Where the world has none there is nothing to do.
 pub struct Emails<S>(pub(crate) Notifications<S>);
 
 impl<S: Store> Consumer for Emails<S> {
     const NAME: &'static str = NOTIFICATIONS_EMAILS;
 
     async fn handle(&self, batch: &[Delivery]) -> Vec<Outcome> {
-        let Some(mailer) = &self.0.mailer else {
+        let Some(letters) = &self.0.letters else {
             return vec![Outcome::Done; batch.len()];
         };
         let (work, mut outcomes) = read_batch(batch, |event| Ok::<_, Infallible>(letter_notice(&event)));
@@ -98,8 +95,8 @@ impl<S: Store> Consumer for Emails<S> {
             return outcomes.into();
         }
         let sent = wanted.into_iter().map(|(place, notice)| {
-            let (mailer, directory) = (Arc::clone(mailer), Arc::clone(&self.0.directory));
-            async move { (place, send(mailer.as_ref(), directory.as_ref(), notice).await) }
+            let letters = letters.clone();
+            async move { (place, send(&letters, notice).await) }
         });
         let mut sent = futures::stream::iter(sent).buffer_unordered(LETTERS_AT_ONCE);
         while let Some((place, outcome)) = sent.next().await {
@@ -133,8 +130,8 @@ impl<S: Store> Emails<S> {
     }
 }
 
-async fn send(mailer: &dyn Mailer, directory: &dyn Directory, notice: Notice) -> Outcome {
-    let to = match directory.email_address(notice.owner).await {
+async fn send(letters: &Letters, notice: Notice) -> Outcome {
+    let to = match letters.directory.email_address(notice.owner).await {
         Ok(Some(to)) => to,
         // She has no confirmed address: her inbox has to do.
         Ok(None) => return Outcome::Done,
@@ -146,7 +143,7 @@ async fn send(mailer: &dyn Mailer, directory: &dyn Directory, notice: Notice) ->
         subject: notice.title,
         body: notice.text + CLOSING_LINES,
     };
-    match mailer.send(&letter).await {
+    match letters.mailer.send(&letter).await {
         Ok(()) => Outcome::Done,
         Err(MailError::Later(reason)) => {
             Outcome::Retry { after: Duration::ZERO, reason: without_addresses(&reason) }

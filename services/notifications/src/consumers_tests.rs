@@ -1,11 +1,11 @@
 //! Inboxes and letters on a store in memory: twice, together, and in a world that misbehaves.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use contracts::ledger::{Leg, MovedEvent, TransferredEvent};
 use kernel::{AccountId, Money, OperationId, UserId};
 use memory::{Faults, MemoryStore, TestClock, sources};
-use ports::{Answer, Sources, Unavailable};
+use ports::{Answer, Directory, Mailer, Sources, Unavailable};
 use runtime::{Trace, envelope};
 
 use super::*;
@@ -79,10 +79,12 @@ fn world_with(has_mailer: bool, is_away: bool) -> World {
     let (sources, clock) = sources();
     let store = MemoryStore::new(Vec::new(), sources.clone());
     let post = Arc::new(Post::default());
-    let mailer = has_mailer.then(|| Arc::new(PostOf(Arc::clone(&post))) as Arc<dyn Mailer>);
     let nowhere = UserId::new(sources.fresh_id());
-    let directory = Arc::new(Addresses { nowhere, is_away });
-    let notifications = Notifications::new(store.clone(), sources.clone(), mailer, directory);
+    let letters = has_mailer.then(|| Letters {
+        mailer: Arc::new(PostOf(Arc::clone(&post))),
+        directory: Arc::new(Addresses { nowhere, is_away }),
+    });
+    let notifications = Notifications::new(store.clone(), sources.clone(), letters);
     World { notifications, store, sources, clock, post, nowhere }
 }
 

@@ -10,22 +10,13 @@ use contracts::Message;
 use contracts::ledger::MovedEvent;
 use kernel::{Money, UserId};
 use memory::{MemoryStore, TestClock, sources};
-use ports::{Answer, Consumer, Delivery, Directory, Outcome, Sources, Unavailable};
+use ports::{Consumer, Delivery, Outcome, Sources};
 use runtime::{Trace, envelope};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use web::{HttpSettings, Principal, finish};
 
 use super::*;
-
-/// Nobody can be written to.
-struct NoAddresses;
-
-impl Directory for NoAddresses {
-    fn email_address(&self, _user_id: UserId) -> Answer<'_, Result<Option<String>, Unavailable>> {
-        Box::pin(async { Ok(None) })
-    }
-}
 
 struct World {
     router: Router,
@@ -37,7 +28,7 @@ struct World {
 fn world() -> World {
     let (sources, clock) = sources();
     let store = MemoryStore::new(Vec::new(), sources.clone());
-    let notifications = Notifications::new(store, sources.clone(), None, Arc::new(NoAddresses));
+    let notifications = Notifications::new(store, sources.clone(), None);
     let (router, _) = routes(notifications.clone()).split_for_parts();
     let router = finish(router, HttpSettings::default(), sources.clone());
     World { router, notifications, sources, clock }

@@ -41,24 +41,26 @@ pub enum Filter {
     Unread,
 }
 
+/// How a world sends letters.
+#[derive(Clone)]
+pub struct Letters {
+    pub mailer: Arc<dyn Mailer>,
+    /// Whose address is which.
+    pub directory: Arc<dyn Directory>,
+}
+
 /// The notifications service of one world. Clones are the same service.
 #[derive(Clone)]
 pub struct Notifications<S> {
     store: S,
     sources: Sources,
-    mailer: Option<Arc<dyn Mailer>>,
-    directory: Arc<dyn Directory>,
+    letters: Option<Letters>,
 }
 
 impl<S: Store> Notifications<S> {
-    /// Without a mailer there are inboxes only.
-    pub fn new(
-        store: S,
-        sources: Sources,
-        mailer: Option<Arc<dyn Mailer>>,
-        directory: Arc<dyn Directory>,
-    ) -> Self {
-        Self { store, sources, mailer, directory }
+    /// Without letters there are inboxes only.
+    pub fn new(store: S, sources: Sources, letters: Option<Letters>) -> Self {
+        Self { store, sources, letters }
     }
 
     /// The consumer that fills the inboxes.

@@ -2,8 +2,8 @@
 
 use contracts::Message;
 use kernel::{AccountId, Money};
-use ports::{Key, Store, Transaction};
-use runtime::{Comparison, Fault, commit, parts};
+use ports::{Key, Place, Store, Table, Transaction};
+use runtime::{Comparison, Decision, Fault, decide_and_commit, parts};
 
 use crate::Query;
 use crate::domain::{Balance, Changes, changes};
@@ -76,25 +76,41 @@ impl<S: Store> Query<S> {
         Ok(count)
     }
 
-    /// Throws all projections away. `progress` hears how many items are gone.
+    /// Throws away all projections there are when it begins. `progress` hears how many items are gone.
     pub async fn clear(&self, mut progress: impl FnMut(u64) + Send) -> Result<(), Fault> {
         for table in TABLES {
+            let mut after = None;
             loop {
-                let page = self.store.scan(*table, None, DELETIONS).await?;
-                if page.items.is_empty() {
-                    break;
+                let clear_page = || self.try_clear_page(*table, after.as_ref());
+                let (gone, next) = decide_and_commit(&self.store, clear_page).await?;
+                progress(gone);
+                match next {
+                    Some(next) => after = Some(next),
+                    None => break,
                 }
-                let mut transaction = Transaction::new(self.sources.fresh_id());
-                for item in &page.items {
-                    transaction.delete(item.key.clone(), item.revision)?;
-                }
-                // Where somebody wrote meanwhile, the next page shows what is left.
-                commit(&self.store, &transaction).await?;
-                progress(page.items.len() as u64);
             }
         }
         self.forget();
         Ok(())
+    }
+
+    /// Where somebody writes meanwhile, the page is looked at again.
+    async fn try_clear_page(
+        &self,
+        table: Table,
+        after: Option<&Place>,
+    ) -> Result<Decision<(u64, Option<Place>)>, Fault> {
+        let page = self.store.scan(table, after, DELETIONS).await?;
+        let mut transaction = Transaction::independent(self.sources.fresh_id());
+        for item in &page.items {
+            transaction.delete(item.key.clone(), item.revision)?;
+        }
+        let answer = (page.items.len() as u64, page.next);
+        Ok(if page.items.is_empty() {
+            Decision::Nothing(answer)
+        } else {
+            Decision::Commit(transaction, answer)
+        })
     }
 
     /// Projects events that were made again from the journal. Those that are projected already change nothing.

@@ -1,7 +1,8 @@
 //! Events in: every projection is an upsert guarded by "newer than what is stored", so order does not matter.
 //!
 //! A batch is written without reading first: each event carries the state it led to. Only where something was there
-//! already, because a message came twice or late, is the store asked what to leave out.
+//! already, because a message came twice or late or its batch was written in part, is the store asked what to leave out.
+//! No item needs another, so the writes are independent: a reader may see a row of history a moment before its balance.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -82,8 +83,11 @@ impl<S: Store> Query<S> {
     }
 
     async fn write(&self, projected: &Projected, look_first: bool) -> Result<Decision<()>, Fault> {
-        let mut writer =
-            Writer { query: self, look_first, transaction: Transaction::new(self.sources.fresh_id()) };
+        let mut writer = Writer {
+            query: self,
+            look_first,
+            transaction: Transaction::independent(self.sources.fresh_id()),
+        };
         for transaction in &projected.transactions {
             writer.supersede(transaction, Revision::FIRST).await?;
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kernel::{CorrelationId, MessageId};
-use ports::{Envelope, ITEM_BYTES_MAX, Queues, Record, Revision, Settled, Verdict};
+use ports::{Envelope, ITEM_BYTES_MAX, QueueAdmin, Queues, Record, Revision, Settled, Verdict};
 use serde_json::value::RawValue;
 use tokio::time::{sleep, timeout};
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kernel::MessageId;
-use ports::{Envelope, Queues, Received, Settled, Sources, Table, Verdict};
+use ports::{Envelope, QueueAdmin, Queues, Received, Settled, Sources, Table, Verdict};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use tokio::task::JoinSet;
@@ -108,7 +108,7 @@ impl Part {
     }
 
     /// Takes whatever still comes, repetitions and late copies included, until the queue is empty.
-    async fn drain<Q: Queues>(mut self, queues: &Q, sources: &Sources) -> Self {
+    async fn drain<Q: Queues + QueueAdmin>(mut self, queues: &Q, sources: &Sources) -> Self {
         loop {
             let received = receive_if_any(queues, self.consumer, 64).await;
             self.settle(queues, sources, &received).await;
@@ -121,7 +121,7 @@ impl Part {
 }
 
 /// Redrives every dead letter and sees each one delivered to its consumer.
-async fn redrive_all<Q: Queues>(queues: &Q, parts: &[Part]) {
+async fn redrive_all<Q: Queues + QueueAdmin>(queues: &Q, parts: &[Part]) {
     let dead: usize = parts.iter().map(|part| part.dead.len()).sum();
     for _ in 0..dead {
         let Some(letter) = must(queues.dead_letters(None, 1).await).pop() else { break };

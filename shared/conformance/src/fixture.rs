@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use kernel::{CorrelationId, MessageId, Timestamp};
 use ports::{
-    CommitError, Envelope, Held, Item, Key, QueueDepth, Queues, Received, Record, Revision, Settled, Sources,
-    Store, Table, Transaction, Verdict,
+    CommitError, Envelope, Held, Item, Key, QueueAdmin, QueueDepth, Queues, Received, Record, Revision,
+    Settled, Sources, Store, Table, Transaction, Verdict,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -109,6 +109,7 @@ pub async fn commit<S: Store>(store: &S, transaction: &Transaction) -> Result<()
             Err(CommitError::Conflict { key }) => return Err(key),
             Err(CommitError::Busy { retry_after }) => sleep(retry_after.min(Duration::from_millis(50))).await,
             Err(CommitError::Unknown(_)) => {}
+            Err(error @ CommitError::Refused(_)) => panic!("{error}"),
         }
     }
     panic!("the transaction was tried {TRIES_MAX} times and never committed");
@@ -202,7 +203,7 @@ pub async fn silent<Q: Queues>(queues: &Q, consumer: &'static str) {
 }
 
 /// How one consumer's queue stands.
-pub async fn depth<Q: Queues>(queues: &Q, consumer: &str) -> QueueDepth {
+pub async fn depth<Q: QueueAdmin>(queues: &Q, consumer: &str) -> QueueDepth {
     let depths = must(queues.depths().await);
     let Some(depth) = depths.into_iter().find(|depth| depth.consumer == consumer) else {
         panic!("{consumer} has no depth");
@@ -211,7 +212,7 @@ pub async fn depth<Q: Queues>(queues: &Q, consumer: &str) -> QueueDepth {
 }
 
 /// Waits until a consumer has this many messages waiting, retrying and dead; settling need not show at once.
-pub async fn depth_becomes<Q: Queues>(queues: &Q, consumer: &str, expected: (u64, u64, u64)) {
+pub async fn depth_becomes<Q: QueueAdmin>(queues: &Q, consumer: &str, expected: (u64, u64, u64)) {
     let mut found = (0, 0, 0);
     for _ in 0..200 {
         let depth = depth(queues, consumer).await;

@@ -22,7 +22,7 @@ pub mod transactions;
 use std::future::Future;
 
 use kernel::MessageId;
-use ports::{Queues, Sources, Store, Subscription, Table};
+use ports::{QueueAdmin, Queues, Sources, Store, Subscription, Table};
 
 /// The table most items of the suite live in.
 pub const THINGS: Table = Table("things");
@@ -87,7 +87,7 @@ pub trait World: Sized + Send + Sync + 'static {
 /// A world in which the process carries the messages itself.
 pub trait MessageWorld: World {
     /// The queues.
-    type Queues: Queues;
+    type Queues: Queues + QueueAdmin;
 
     /// A handle of the queues. The suite holds none when it closes the world.
     fn queues(&self) -> Self::Queues;
@@ -114,6 +114,8 @@ macro_rules! store_suite {
         $crate::properties! { $world:
             transactions::a_failed_expectation_writes_nothing,
             transactions::every_expectation_holds_or_conflicts,
+            transactions::an_independent_write_stands_for_itself,
+            transactions::an_independent_transaction_is_whole_when_it_is_answered,
             transactions::a_deleted_item_can_be_created_again,
             transactions::items_keep_what_was_written,
             transactions::nothing_to_commit_is_committed,

@@ -1,6 +1,9 @@
 //! What the builder refuses, and that every store takes what it allows, to the last byte.
 
-use ports::{ITEM_BYTES_MAX, Limit, Record, Revision, Store, TRANSACTION_BYTES_MAX, TRANSACTION_ITEMS_MAX};
+use ports::{
+    Held, ITEM_BYTES_MAX, Limit, PARTITION_BYTES_MAX, Record, Revision, SORT_BYTES_MAX, Store,
+    TRANSACTION_BYTES_MAX, TRANSACTION_ITEMS_MAX, Transaction,
+};
 
 use crate::fixture::{Thing, commits, held, item, message, message_with, must, transaction};
 use crate::{OTHERS_EVENTS, PLACED, THINGS, THINGS_EVENTS, World};
@@ -39,11 +42,23 @@ pub async fn the_builder_refuses_what_no_store_takes<W: World>() {
     assert_eq!(small.delete(thing(200).key(), Revision::FIRST), Err(Limit::KeyTwice(thing(200).key())));
     assert_eq!(small.create(&Thing::new("", "s", 1)), Err(Limit::EmptyKey));
     assert_eq!(small.create(&Thing::new("p", "", 1)), Err(Limit::EmptyKey));
+    for (partition, sort) in [(PARTITION_BYTES_MAX + 1, 1), (1, SORT_BYTES_MAX + 1)] {
+        assert_eq!(
+            small.create(&Thing::new("p".repeat(partition), "s".repeat(sort), 1)),
+            Err(Limit::KeyBytes)
+        );
+    }
     assert_eq!(small.create(&thing_of_bytes("s", ITEM_BYTES_MAX + 1)), Err(Limit::ItemBytes));
     must(small.emit(THINGS_EVENTS, message(&sources, PLACED)));
     assert_eq!(small.emit(OTHERS_EVENTS, message(&sources, PLACED)), Err(Limit::TwoOutboxes));
     let large = format!(r#"{{"text":"{}"}}"#, "x".repeat(ITEM_BYTES_MAX));
     assert_eq!(small.emit(THINGS_EVENTS, message_with(&sources, PLACED, large)), Err(Limit::ItemBytes));
+
+    let mut independent = Transaction::independent(sources.fresh_id());
+    let held = Held { record: thing(200), revision: Revision::FIRST };
+    assert_eq!(independent.emit(THINGS_EVENTS, message(&sources, PLACED)), Err(Limit::NotIndependent));
+    assert_eq!(independent.require(&held), Err(Limit::NotIndependent));
+    assert!(independent.is_empty() && independent.is_independent() && !small.is_independent());
 
     commits(&store, &small).await;
     assert_eq!(item(&store, &thing(200).key()).await.map(|item| item.revision), Some(Revision::FIRST));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ports::{DeadLetter, Envelope, Queues, Settled, Verdict};
+use ports::{DeadLetter, Envelope, QueueAdmin, Queues, Settled, Verdict};
 
 use crate::fixture::{
     depth, depth_becomes, message, message_with, must, receive, receive_if_any, received_ids, send_all,
@@ -21,7 +21,7 @@ fn again(at: kernel::Timestamp) -> Verdict {
 }
 
 /// Every dead letter there is, oldest first, read in pages of this size.
-async fn dead_letters<Q: Queues>(queues: &Q, limit: usize) -> Vec<DeadLetter> {
+async fn dead_letters<Q: QueueAdmin>(queues: &Q, limit: usize) -> Vec<DeadLetter> {
     let mut letters: Vec<DeadLetter> = Vec::new();
     loop {
         let after = letters.last().map(|letter| letter.dead_letter_id.clone());

@@ -1,4 +1,4 @@
-//! All or nothing, and every expectation.
+//! All or nothing, every expectation, and writes that stand for themselves.
 
 use kernel::Timestamp;
 use ports::{Held, Record, Revision, Store, Transaction};
@@ -98,6 +98,64 @@ pub async fn every_expectation_holds_or_conflicts<W: World>() {
     }
 }
 
+/// A write that is in nobody's way is written in the end, whatever becomes of the others in its transaction. Who commits
+/// what is not there yet comes to that end, though any commit may have written a part.
+pub async fn an_independent_write_stands_for_itself<W: World>() {
+    let world = W::open().await;
+    let (store, sources) = (world.store(), world.sources());
+    let newest = Thing::new("p", "newest", 1);
+    let mut before = transaction(&sources);
+    must(before.supersede(&newest, Revision(9)));
+    commits(&store, &before).await;
+
+    let things: Vec<Thing> = (0..20).map(|index| Thing::new("p", format!("new-{index:02}"), index)).collect();
+    let mut conflicts = Vec::new();
+    loop {
+        let mut attempt = Transaction::independent(sources.fresh_id());
+        for thing in &things {
+            if item(&store, &thing.key()).await.is_none() {
+                must(attempt.create(thing));
+            }
+        }
+        if attempt.is_empty() {
+            break;
+        }
+        must(attempt.supersede(&newest.with_number(2), Revision(3)));
+        let Err(key) = commit(&store, &attempt).await else { panic!("{newest:?} was superseded") };
+        // A world without parts has written nothing: there each is committed by itself.
+        let mut alone = Transaction::independent(sources.fresh_id());
+        must(alone.supersede(&things[conflicts.len()], Revision::FIRST));
+        let _ = commit(&store, &alone).await;
+        conflicts.push(key);
+    }
+    assert!(conflicts.contains(&newest.key()), "{conflicts:?}");
+    assert_eq!(number(&store, &newest.key()).await, Some((1, Revision(9))), "it went back");
+    for thing in things {
+        assert_eq!(number(&store, &thing.key()).await, Some((thing.number, Revision::FIRST)));
+    }
+}
+
+/// An independent transaction that nothing is in the way of is written whole when it is answered.
+pub async fn an_independent_transaction_is_whole_when_it_is_answered<W: World>() {
+    let world = W::open().await;
+    let (store, sources) = (world.store(), world.sources());
+    for round in 0..10 {
+        let mut attempt = Transaction::independent(sources.fresh_id());
+        let things: Vec<Thing> =
+            (0..40).map(|index| Thing::new(format!("{round}"), format!("{index}"), index)).collect();
+        for thing in &things {
+            must(attempt.create(thing));
+        }
+        if let Err(key) = commit(&store, &attempt).await {
+            assert!(item(&store, &key).await.is_some(), "only its own writes can be in its way");
+            continue;
+        }
+        for thing in &things {
+            assert_eq!(number(&store, &thing.key()).await, Some((thing.number, Revision::FIRST)), "{round}");
+        }
+    }
+}
+
 /// Deleting frees the key, and revisions start anew.
 pub async fn a_deleted_item_can_be_created_again<W: World>() {
     let world = W::open().await;
@@ -122,7 +180,8 @@ pub async fn a_deleted_item_can_be_created_again<W: World>() {
     }
 }
 
-/// Key, revision, expiry and body are read as they were written, the highest revision included.
+/// Key, revision, expiry and body are read as they were written, the highest revision included. A store may round
+/// the expiry up to the second, and turn the fields of the body around.
 pub async fn items_keep_what_was_written<W: World>() {
     let world = W::open().await;
     let (store, sources) = (world.store(), world.sources());
@@ -139,10 +198,19 @@ pub async fn items_keep_what_was_written<W: World>() {
             let Some(found) = item(&store, &thing.key()).await else {
                 panic!("{thing:?} is not stored");
             };
-            assert_eq!((&found.key, found.revision, found.expires_at), (&thing.key(), revision, expires_at));
-            assert_eq!(found.body, must(serde_json::to_string(&thing)));
+            let by_second = |expires_at: Option<Timestamp>| expires_at.map(rounded_up);
+            assert_eq!((&found.key, found.revision), (&thing.key(), revision));
+            assert_eq!(by_second(found.expires_at), by_second(expires_at));
+            assert!(found.expires_at >= expires_at, "it may be deleted before it expires");
+            let body: serde_json::Value = must(serde_json::from_str(&found.body));
+            assert_eq!(body, must(serde_json::to_value(&thing)));
         }
     }
+}
+
+/// The second that an instant is in, or begins.
+fn rounded_up(instant: Timestamp) -> i64 {
+    (instant.as_millis() + 999) / 1_000
 }
 
 /// A transaction without writes and messages is no error.

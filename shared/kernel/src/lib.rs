@@ -1,15 +1,17 @@
-//! The words every part of the bank shares: money, currencies, identifiers and time.
+//! The words every part of the bank shares: money, currencies, identifiers, addresses and time.
 //!
 //! Everything here is a value: parsed once at the edge, then passed on without doubt. There is no float,
 //! no clock and no randomness; time and identifiers are always somebody's argument.
 #![warn(missing_docs)]
 
 mod currency;
+mod email;
 mod id;
 mod money;
 mod timestamp;
 
 pub use currency::{Currency, UnknownCurrency};
+pub use email::{Email, InvalidEmail};
 pub use id::{
     AccountId, CorrelationId, InvalidId, MessageId, NotificationId, OperationId, SessionId, UserId,
 };

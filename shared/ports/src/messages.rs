@@ -186,7 +186,10 @@ pub trait Queues: Clone + Send + Sync + 'static {
         consumer: &'static str,
         settled: Vec<Settled>,
     ) -> impl Future<Output = Result<(), Unavailable>> + Send;
+}
 
+/// What an operator sees of the queues, and does with the dead letters, in every world.
+pub trait QueueAdmin: Clone + Send + Sync + 'static {
     /// How every queue stands, in the order of the topology.
     fn depths(&self) -> impl Future<Output = Result<Vec<QueueDepth>, Unavailable>> + Send;
 

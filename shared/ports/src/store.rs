@@ -59,9 +59,10 @@ pub struct Item {
     pub key: Key,
     /// What its next writer must still find.
     pub revision: Revision,
-    /// When the store may delete it. It may do so late, so a reader compares the time herself.
+    /// When the store may delete it, which a store may round up to the second. It may do so late, so a reader compares
+    /// the time herself.
     pub expires_at: Option<Timestamp>,
-    /// A JSON object.
+    /// A JSON object. Its fields may come back in another order than they were written in.
     pub body: String,
 }
 
@@ -168,7 +169,8 @@ pub type Place = (String, String);
 #[error("the store is unavailable: {0}")]
 pub struct Unavailable(pub String);
 
-/// Why a transaction was not, or was perhaps, committed.
+/// Why a transaction was not, or was perhaps, committed. Of an [independent](Transaction::independent) one, a part may
+/// have been written whatever the reason.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CommitError {
     /// An expectation did not hold and nothing was written: reload and decide again.
@@ -186,6 +188,10 @@ pub enum CommitError {
     /// Perhaps written: retry this same transaction, never a new one.
     #[error("it is unknown whether the store committed: {0}")]
     Unknown(String),
+    /// Never, and nothing was written: the store does not take this transaction, or not from this process. The text
+    /// is for the log.
+    #[error("the store refused the transaction: {0}")]
+    Refused(String),
 }
 
 /// A transactional store of items. Clones share one store.
@@ -207,6 +213,7 @@ pub trait Store: Clone + Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Page<Place>, Unavailable>> + Send;
 
-    /// Commits all of the transaction or nothing. It is durable, messages included, when this returns `Ok`.
+    /// Commits all of the transaction or nothing; of an [independent](Transaction::independent) one, perhaps a part. It
+    /// is durable, messages included, when this returns `Ok`.
     fn commit(&self, transaction: &Transaction) -> impl Future<Output = Result<(), CommitError>> + Send;
 }

@@ -10,10 +10,14 @@ use crate::{Envelope, Held, Key, Record, Revision, Table};
 
 /// The most items in one transaction, the outbox record counted (AWS: TransactWriteItems).
 pub const TRANSACTION_ITEMS_MAX: usize = 100;
-/// The most bytes in one transaction (AWS: TransactWriteItems).
-pub const TRANSACTION_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The most bytes in one transaction (AWS: TransactWriteItems), less a margin for the names of attributes.
+pub const TRANSACTION_BYTES_MAX: usize = (4 * 1024 - 128) * 1024;
 /// The most bytes of one item, key included (AWS: item size), less a margin for the names of attributes.
 pub const ITEM_BYTES_MAX: usize = 384 * 1024;
+/// The most bytes of a partition key (AWS: DynamoDB).
+pub const PARTITION_BYTES_MAX: usize = 2_048;
+/// The most bytes of a sort key (AWS: DynamoDB).
+pub const SORT_BYTES_MAX: usize = 1_024;
 
 /// What must hold of the stored item, or nothing of the transaction is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,13 +90,22 @@ pub enum Limit {
     /// A partition or sort key is empty.
     #[error("a key has a partition and a sort key")]
     EmptyKey,
+    /// A partition key of more than [`PARTITION_BYTES_MAX`] bytes, or a sort key of more than [`SORT_BYTES_MAX`].
+    #[error(
+        "a partition key has at most {PARTITION_BYTES_MAX} bytes, and a sort key at most {SORT_BYTES_MAX}"
+    )]
+    KeyBytes,
+    /// A message or a requirement in an independent transaction, none of whose writes would depend on it.
+    #[error("an independent transaction has no messages and no requirements")]
+    NotIndependent,
 }
 
-/// All or nothing. Its messages leave as one outbox record, because the stream records of one DynamoDB
-/// transaction may interleave with those of another.
+/// All or nothing, but for an [independent](Transaction::independent) one. Its messages leave as one outbox record,
+/// because the stream records of one DynamoDB transaction may interleave with those of another.
 #[derive(Clone, Debug)]
 pub struct Transaction {
     id: Uuid,
+    is_independent: bool,
     writes: Vec<Write>,
     outbox: Option<Table>,
     messages: Vec<Envelope>,
@@ -103,7 +116,24 @@ pub struct Transaction {
 impl Transaction {
     /// An empty transaction. The id makes it safe to commit the same one again after an unknown outcome.
     pub fn new(id: Uuid) -> Self {
-        Self { id, writes: Vec::new(), outbox: None, messages: Vec::new(), bytes: 0, messages_bytes: 0 }
+        Self {
+            id,
+            is_independent: false,
+            writes: Vec::new(),
+            outbox: None,
+            messages: Vec::new(),
+            bytes: 0,
+            messages_bytes: 0,
+        }
+    }
+
+    /// An empty transaction whose writes stand for themselves, each under its own expectation: the way of projections.
+    /// Where the commit ends in an error, any of them may have been written, and the same one committed again may find
+    /// its own writes and answer Conflict. So every write must be one that can be looked for and left out.
+    ///
+    /// DynamoDB charges twice for a write that is part of something atomic (AWS: TransactWriteItems, capacity).
+    pub fn independent(id: Uuid) -> Self {
+        Self { is_independent: true, ..Self::new(id) }
     }
 
     /// Writes a record that must not exist yet.
@@ -123,6 +153,9 @@ impl Transaction {
 
     /// Asks that a record that was read has not changed.
     pub fn require<R: Record>(&mut self, held: &Held<R>) -> Result<(), Limit> {
+        if self.is_independent {
+            return Err(Limit::NotIndependent);
+        }
         let expect = Expect::Exactly(held.revision);
         self.write(Write { key: held.record.key(), expect, action: Action::Check })
     }
@@ -134,6 +167,9 @@ impl Transaction {
 
     /// Lets a message leave with this transaction through the service's outbox. There is no other way to publish.
     pub fn emit(&mut self, outbox: Table, message: Envelope) -> Result<(), Limit> {
+        if self.is_independent {
+            return Err(Limit::NotIndependent);
+        }
         if self.outbox.is_some_and(|other| other != outbox) {
             return Err(Limit::TwoOutboxes);
         }
@@ -154,6 +190,11 @@ impl Transaction {
     /// The id of the transaction.
     pub fn id(&self) -> Uuid {
         self.id
+    }
+
+    /// Whether each write stands for itself, and some may be written without the others.
+    pub fn is_independent(&self) -> bool {
+        self.is_independent
     }
 
     /// The items of the transaction.
@@ -186,6 +227,9 @@ impl Transaction {
         }
         if write.key.partition.is_empty() || write.key.sort.is_empty() {
             return Err(Limit::EmptyKey);
+        }
+        if write.key.partition.len() > PARTITION_BYTES_MAX || write.key.sort.len() > SORT_BYTES_MAX {
+            return Err(Limit::KeyBytes);
         }
         if self.writes.iter().any(|other| other.key == write.key) {
             return Err(Limit::KeyTwice(write.key));

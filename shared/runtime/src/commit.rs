@@ -63,7 +63,8 @@ pub enum Committed {
 /// cannot say.
 ///
 /// # Errors
-/// [`Fault::Busy`] if it was not written; [`Fault::Unavailable`] if the store could not say for too long.
+/// [`Fault::Busy`] or [`Fault::Internal`] if it was not written; [`Fault::Unavailable`] if the store could not say for
+/// too long.
 pub async fn commit<S: Store>(store: &S, transaction: &Transaction) -> Result<Committed, Fault> {
     let mut last = String::new();
     for tries in 0..UNKNOWN_TRIES_MAX {
@@ -71,9 +72,12 @@ pub async fn commit<S: Store>(store: &S, transaction: &Transaction) -> Result<Co
         match store.commit(transaction).await {
             Ok(()) => return Ok(Committed::Yes),
             Err(CommitError::Conflict { .. }) => return Ok(Committed::SomebodyWasFirst),
-            // Once the outcome was unknown, a busy store no longer means that nothing was written.
+            // Once the outcome was unknown, neither a busy store nor a refusal means that nothing was written.
             Err(CommitError::Busy { retry_after }) if tries == 0 => return Err(Fault::Busy { retry_after }),
-            Err(error @ (CommitError::Busy { .. } | CommitError::Unknown(_))) => last = error.to_string(),
+            Err(error @ CommitError::Refused(_)) if tries == 0 => {
+                return Err(Fault::Internal(error.to_string()));
+            }
+            Err(error) => last = error.to_string(),
         }
     }
     Err(Fault::Unavailable(last))

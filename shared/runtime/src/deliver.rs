@@ -1,6 +1,6 @@
 //! Taking messages: the delivery loop of one consumer, and the policy of retries and dead letters.
 //!
-//! On AWS the queue's redrive policy has this part; there only [`deliver`] is used.
+//! [`judge`] is the part that both worlds share. On AWS the queue's poller has the loop around it.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 /// How a consumer's messages are tried.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Policy {
-    /// How often a message is delivered before it is given up (SQS: maxReceiveCount).
+    /// How often a message is delivered before it is given up. (On SQS a queue's maxReceiveCount must not be less.)
     pub attempts_max: u32,
     /// The pause behind the first failed delivery; each further one is four times as long.
     pub backoff_first: Duration,
@@ -85,15 +85,11 @@ pub async fn consume<Q: Queues, C: Consumer>(
         };
         let (receipts, batch): (Vec<_>, Vec<_>) =
             received.into_iter().map(|Received { receipt, delivery }| (receipt, delivery)).unzip();
-        let outcomes = deliver(consumer.as_ref(), &batch).await;
+        let verdicts = judge(consumer.as_ref(), policy, &sources, &batch).await;
         let settled: Vec<Settled> = receipts
             .into_iter()
-            .zip(batch.iter().zip(outcomes))
-            .map(|(receipt, (delivery, outcome))| {
-                let verdict = policy.verdict(outcome, delivery.attempt, &sources);
-                log_failure(C::NAME, delivery, &verdict);
-                Settled { receipt, verdict }
-            })
+            .zip(verdicts)
+            .map(|(receipt, verdict)| Settled { receipt, verdict })
             .collect();
         while let Err(error) = queues.settle(C::NAME, settled.clone()).await {
             tracing::error!(consumer = C::NAME, %error, "deliveries could not be settled");
@@ -103,6 +99,22 @@ pub async fn consume<Q: Queues, C: Consumer>(
             tokio::time::sleep(policy.backoff_first).await;
         }
     }
+}
+
+/// Lets a consumer handle a batch and answers what becomes of each delivery, in order; failures are logged here.
+pub async fn judge<C: Consumer>(
+    consumer: &C,
+    policy: Policy,
+    sources: &Sources,
+    batch: &[Delivery],
+) -> Vec<Verdict> {
+    let outcomes = deliver(consumer, batch).await;
+    let judged = batch.iter().zip(outcomes).map(|(delivery, outcome)| {
+        let verdict = policy.verdict(outcome, delivery.attempt, sources);
+        log_failure(C::NAME, delivery, &verdict);
+        verdict
+    });
+    judged.collect()
 }
 
 /// Lets a consumer handle a batch and answers one outcome a delivery. If it panics, each message is tried alone, so

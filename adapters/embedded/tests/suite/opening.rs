@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use embedded::{Access, EmbeddedStore, Health, OpenError};
-use ports::{CommitError, Queues, Store};
+use ports::{CommitError, QueueAdmin, Queues, Store};
 
 use crate::support::*;
 

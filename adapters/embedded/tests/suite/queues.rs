@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use kernel::Timestamp;
-use ports::{Queues, Received, Store, Verdict};
+use ports::{QueueAdmin, Queues, Received, Store, Verdict};
 
 use crate::support::*;
 

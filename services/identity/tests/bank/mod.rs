@@ -77,7 +77,7 @@ impl Bank {
         let mailer: Option<Arc<dyn Mailer>> = if with_mailer { Some(outbox.clone()) } else { None };
         let keys = Keys::ephemeral().unwrap();
         let identity = Identity::new(store.clone(), sources.clone(), Settings::new(ISSUER), mailer, keys);
-        let (router, _) = identity::routes(identity.clone()).split_for_parts();
+        let (router, _) = identity::routes(Arc::new(identity.clone())).split_for_parts();
         let router = web::authenticate(router, identity.verifier(), sources.clone());
         let settings = HttpSettings { rate_limits: RateLimits::OFF, ..HttpSettings::default() };
         Self { router: web::finish(router, settings, sources), identity, store, clock, outbox }

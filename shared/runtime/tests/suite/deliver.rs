@@ -6,7 +6,7 @@ use std::time::Duration;
 use contracts::Message;
 use contracts::banking::MoveCmd;
 use kernel::{AccountId, OperationId, Timestamp, UserId};
-use ports::{Consumer, Delivery, Outcome, Queues, Sources, Store, Transaction};
+use ports::{Consumer, Delivery, Outcome, QueueAdmin, Sources, Store, Transaction};
 use runtime::{Policy, Trace, consume, deliver, envelope};
 use tokio::sync::watch;
 use uuid::Uuid;
