@@ -1,6 +1,6 @@
 //! The rules of the architecture, as tables, and what breaks them.
 //!
-//! - Which crate may depend on which ([`dependency_faults`]).
+//! - Which crate may depend on which ([`dependency_faults`]), and which belong to AWS ([`is_of_aws`]).
 //! - What a pure domain may not name ([`domain_faults`]).
 //! - Which files every service has ([`service_file_faults`]).
 //! - How long a file may be ([`length_faults`]).
@@ -11,7 +11,7 @@
 mod dependencies;
 mod sources;
 
-pub use dependencies::dependency_faults;
+pub use dependencies::{dependency_faults, is_of_aws};
 pub use sources::{
     DOMAIN_MODULE, SOURCE_LINES_MAX, domain_faults, length_faults, service_file_faults, sources_under,
 };

@@ -23,9 +23,9 @@ pub enum Fault {
     /// A file or folder cannot be used.
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
-    /// The bank did not come up.
-    #[error("the bank did not say where it listens: {reason}; its output:\n{output}")]
-    NotListening { reason: String, output: String },
+    /// A program that serves did not come up.
+    #[error("{program} did not come up: {reason}; its output:\n{output}")]
+    NoAnswer { program: &'static str, reason: String, output: String },
     /// A filter that finds nothing is most likely misspelt.
     #[error("no test is named so")]
     NoTest,

@@ -2,19 +2,31 @@
 //!
 //! - `test`: every test there is, on a fresh clone too.
 //! - `bench`: the load figures.
+//! - `cold-start`: how fast the functions on AWS start and answer.
+//! - `cost`: what the requests of customers cost on AWS.
 //! - `openapi`: the committed API description, written or held against the code.
 //! - `ci`: what has to pass before a change lands.
 //!
 //! A task installs what it needs, pinned, under `target/`, and stops what it started, also when it fails. The
 //! rules of the architecture are here as well, as data and pure functions ([`architecture`]), so that
-//! `tests/dependencies.rs` can hold the code against them. Absent on purpose: any task that publishes or deploys.
+//! `tests/dependencies.rs` can hold the code against them. Absent on purpose: any task that publishes, or
+//! deploys to anything but an emulator of its own.
 
 pub mod architecture;
+mod aws;
 mod bench;
 mod ci;
+mod cold_start;
+mod cost;
+mod deployment;
+mod emulator;
 mod fault;
+mod function;
+mod nextest;
+mod one_process;
 mod openapi;
 mod process;
+mod python;
 mod report;
 mod server;
 mod suites;
@@ -53,6 +65,10 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Measure how fast the functions on AWS start and answer, on a stub of Lambda's runtime interface
+    ColdStart,
+    /// Count what the requests of customers take on AWS, and what that costs
+    Cost,
     /// Write `openapi.json` from the code
     Openapi {
         /// Write nothing, and fail if the committed file is not what the code says
@@ -83,6 +99,8 @@ fn run(task: Task) -> Result<ExitCode, Fault> {
             Ok(report.conclude())
         }
         Task::Bench { arguments } => bench::run(&workspace, &arguments).map(|()| ExitCode::SUCCESS),
+        Task::Cost => cost::run(&workspace).map(|()| ExitCode::SUCCESS),
+        Task::ColdStart => cold_start::run(&workspace).map(|()| ExitCode::SUCCESS),
         Task::Openapi { check: true } => openapi::check(&workspace).map(|()| ExitCode::SUCCESS),
         Task::Openapi { check: false } => openapi::write(&workspace).map(|()| ExitCode::SUCCESS),
         Task::Ci => {

@@ -5,8 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::one_process::build_bank;
 use crate::process::{output_of, run};
-use crate::test::build_bank;
 use crate::{Fault, Workspace};
 
 /// Writes the file.

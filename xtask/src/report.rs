@@ -50,9 +50,9 @@ impl Report {
         passed
     }
 
-    /// Notes a part that is not run, and why.
-    pub(crate) fn leave_out(&mut self, name: &'static str, reason: &'static str) {
-        self.parts.push(Part::LeftOut { name, reason });
+    /// Notes parts that are not run, and why.
+    pub(crate) fn leave_out(&mut self, names: impl IntoIterator<Item = &'static str>, reason: &'static str) {
+        self.parts.extend(names.into_iter().map(|name| Part::LeftOut { name, reason }));
     }
 
     /// Prints a line for each part and the sum of all tests.

@@ -30,13 +30,13 @@ pub(crate) struct Server {
     pub(crate) url: String,
 }
 
-/// The folder of one run, removed with everything in it by [`Folder::remove`].
+/// The folder of one run in one world, removed with everything in it once nobody needs it.
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     /// Makes the folder: the process id sets two runs at the same time apart.
-    pub(crate) fn make(workspace: &Workspace) -> Result<Self, Fault> {
-        let path = workspace.target.join("e2e").join(std::process::id().to_string());
+    pub(crate) fn make(workspace: &Workspace, world: &str) -> Result<Self, Fault> {
+        let path = workspace.target.join("e2e").join(format!("{world}-{}", std::process::id()));
         if path.exists() {
             fs::remove_dir_all(&path).map_err(Fault::file(&path))?;
         }
@@ -56,8 +56,13 @@ impl Folder {
         &self.0
     }
 
-    pub(crate) fn remove(&self) -> Result<(), Fault> {
-        fs::remove_dir_all(&self.0).map_err(Fault::file(&self.0))
+    /// Removes the folder, unless somebody has to look into it.
+    pub(crate) fn leave(&self, is_clean: bool) {
+        if !is_clean {
+            println!("what the bank wrote, and its log, are kept in {}", self.0.display());
+        } else if let Err(error) = fs::remove_dir_all(&self.0) {
+            eprintln!("the folder of the test is left behind: {}: {error}", self.0.display());
+        }
     }
 }
 
@@ -103,7 +108,7 @@ impl Server {
                 }
                 Err(error) => error.to_string(),
             };
-            return Err(Fault::NotListening { reason, output: last_lines(&output) });
+            return Err(Fault::NoAnswer { program: "the bank", reason, output: last_lines(&output) });
         }
     }
 
@@ -143,7 +148,8 @@ fn address_in(output: &str) -> Option<String> {
     rest[..end].parse::<u16>().ok().map(|port| format!("{PREFIX}{port}"))
 }
 
-fn last_lines(output: &str) -> String {
+/// As much of a long output as helps its reader.
+pub(crate) fn last_lines(output: &str) -> String {
     let lines: Vec<_> = output.lines().collect();
     lines[lines.len().saturating_sub(SHOWN_LINES_MAX)..].join("\n")
 }

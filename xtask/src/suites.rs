@@ -1,6 +1,5 @@
-//! What there is to run: the end-to-end binaries that hold a wanted test, and whether any crate has doc tests.
+//! What there is to run: the suites that need something around them, and whether any crate has doc tests.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -9,46 +8,50 @@ use serde_json::Value;
 use crate::architecture::sources_under;
 use crate::{Fault, Workspace};
 
-/// The test binary that starts banks itself, to kill them.
-const CRASH: &str = "crash";
-
-/// The end-to-end tests that are wanted, as two filtersets of nextest. None where no test is wanted.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct EndToEnd {
-    /// Those that talk to the bank at `API_URL`.
-    pub(crate) black_box: Option<String>,
-    /// Those that start banks themselves.
-    pub(crate) crash: Option<String>,
+/// Tests that need the same world around them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Suite {
+    /// Those that need nothing.
+    InProcess,
+    /// Those that talk to the bank at `API_URL`, in one process.
+    OneProcess,
+    /// Those that start banks themselves, to kill them.
+    Crash,
+    /// Those of the adapter, against an emulator.
+    Adapter,
+    /// Those that talk to the bank at `API_URL`, on AWS.
+    Deployed,
+    /// Those that let the store of the deployed bank fail, by themselves.
+    Faults,
+    /// Those that look behind the API of the deployed bank: policies and dead letters.
+    Operated,
 }
 
-impl EndToEnd {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.black_box.is_none() && self.crash.is_none()
-    }
-
-    /// Reads the answer of `cargo nextest list --message-format json`.
-    pub(crate) fn of_list(list: &str) -> Result<Self, Fault> {
-        let unreadable = |reason: &str| Fault::Output {
-            command: "cargo nextest list".to_owned(),
-            reason: reason.to_owned(),
-        };
-        let list: Value = serde_json::from_str(list).map_err(|error| unreadable(&error.to_string()))?;
-        let suites = list["rust-suites"].as_object().ok_or_else(|| unreadable("there are no suites"))?;
-        let mut wanted: BTreeMap<bool, Vec<String>> = BTreeMap::new();
-        for suite in suites.values().filter(|suite| suite["package-name"] == "e2e" && holds_a_match(suite)) {
-            let name = suite["binary-name"].as_str().ok_or_else(|| unreadable("a binary has no name"))?;
-            wanted.entry(name == CRASH).or_default().push(format!("binary(={name})"));
+impl Suite {
+    /// The suite as a filterset of nextest.
+    pub(crate) const fn filterset(self) -> &'static str {
+        match self {
+            Self::InProcess => {
+                "not (package(e2e) | (package(aws) & kind(test)) | (package(lambda) & binary(=deployed)))"
+            }
+            Self::OneProcess => "package(e2e) & not binary(=crash) & not binary(=faults)",
+            Self::Crash => "package(e2e) & binary(=crash)",
+            Self::Adapter => "package(aws) & kind(test)",
+            Self::Deployed => "package(e2e) & binary(=suite) & not test(/^local::/)",
+            Self::Faults => "package(e2e) & binary(=faults)",
+            Self::Operated => "package(lambda) & binary(=deployed)",
         }
-        let mut filterset = |is_crash| {
-            wanted.remove(&is_crash).map(|names| format!("package(e2e) & ({})", names.join(" | ")))
-        };
-        Ok(Self { black_box: filterset(false), crash: filterset(true) })
     }
 }
 
-fn holds_a_match(suite: &Value) -> bool {
-    let cases = suite["testcases"].as_object();
-    cases.is_some_and(|cases| cases.values().any(|case| case["filter-match"]["status"] == "matches"))
+/// Whether the answer of `cargo nextest list --message-format json` names a test that would be run.
+pub(crate) fn holds_a_test(list: &str) -> Result<bool, Fault> {
+    let unreadable =
+        |reason: &str| Fault::Output { command: "cargo nextest list".to_owned(), reason: reason.to_owned() };
+    let list: Value = serde_json::from_str(list).map_err(|error| unreadable(&error.to_string()))?;
+    let suites = list["rust-suites"].as_object().ok_or_else(|| unreadable("there are no suites"))?;
+    let mut cases = suites.values().filter_map(|suite| suite["testcases"].as_object()).flatten();
+    Ok(cases.any(|(_, case)| case["filter-match"]["status"] == "matches"))
 }
 
 /// Whether any crate has an example in its documentation that cargo would compile.
@@ -91,25 +94,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn end_to_end_tests_are_told_apart_by_their_binary() {
-        let suite = |package: &str, binary: &str, status: &str| {
+    fn a_test_that_would_be_run_is_found_in_a_list() {
+        let list = |status: &str| {
             let case = serde_json::json!({"a_test": {"ignored": false, "filter-match": {"status": status}}});
-            serde_json::json!({"package-name": package, "binary-name": binary, "testcases": case})
+            serde_json::json!({"rust-suites": {"e2e::suite": {"testcases": case}, "ledger": {"testcases": {}}}})
         };
-        let list = serde_json::json!({"rust-suites": {
-            "e2e::accounts": suite("e2e", "accounts", "matches"),
-            "e2e::crash": suite("e2e", "crash", "matches"),
-            "e2e::money": suite("e2e", "money", "matches"),
-            "e2e::other": suite("e2e", "other", "mismatch"),
-            "ledger": suite("ledger", "ledger", "matches"),
-        }});
-        let expected = EndToEnd {
-            black_box: Some("package(e2e) & (binary(=accounts) | binary(=money))".to_owned()),
-            crash: Some("package(e2e) & (binary(=crash))".to_owned()),
-        };
-        assert_eq!(EndToEnd::of_list(&list.to_string()).unwrap(), expected);
-        assert!(EndToEnd::of_list(r#"{"rust-suites": {}}"#).unwrap().is_empty());
-        assert!(EndToEnd::of_list("{}").is_err());
+        assert!(holds_a_test(&list("matches").to_string()).unwrap());
+        assert!(!holds_a_test(&list("mismatch").to_string()).unwrap());
+        assert!(!holds_a_test(r#"{"rust-suites": {}}"#).unwrap());
+        assert!(holds_a_test("{}").is_err());
     }
 
     #[test]

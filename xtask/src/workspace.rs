@@ -74,6 +74,11 @@ impl Workspace {
     pub(crate) fn release_binary(&self, name: &str) -> PathBuf {
         self.target.join("release").join(name).with_extension(std::env::consts::EXE_EXTENSION)
     }
+
+    /// A binary of the build that the tests are of.
+    pub(crate) fn debug_binary(&self, name: &str) -> PathBuf {
+        self.target.join("debug").join(name).with_extension(std::env::consts::EXE_EXTENSION)
+    }
 }
 
 fn member(package: &Value, root: &Path) -> Option<Crate> {

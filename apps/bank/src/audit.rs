@@ -1,25 +1,26 @@
 //! `bank audit`: the books against their journal, and everything that is derived from them against the books.
 //!
-//! It reads one moment of the store, so it can run beside a bank that is serving. What is derived is compared only with
-//! books that are right: a journal that was altered says nothing of the rest.
+//! It can run beside a bank that serves. In a data directory it reads one moment of the store; on AWS the bank moves while
+//! it is read, and [`derived`] tells what is late from what is wrong. What is derived is compared only with books that
+//! are right: a journal that was altered says nothing of the rest.
 
-use std::time::Instant;
+mod derived;
+
+use std::time::{Duration, Instant};
 
 use contracts::topology::consumers::{BANKING_EVENTS, QUERY_EVENTS};
 use embedded::Access;
-use kernel::{AccountId, Money};
 use ledger::{Books, TrialBalance};
-use ports::{QueueDepth, Queues};
+use ports::{QueueAdmin, QueueDepth, Sources, Store};
 use runtime::Comparison;
+use system::sources;
 
 use crate::cli::DataOptions;
 use crate::failure::Failure;
 use crate::progress::Progress;
-use crate::sources::sources;
-use crate::world::{World, open_store};
+use crate::world::open_store;
+use derived::{Derived, Services};
 
-/// How many heads are compared with their projected balances at once.
-const HEADS_A_PAGE: usize = 1_000;
 /// The most findings that are printed; the rest is only counted.
 const FINDINGS_PRINTED: usize = 100;
 
@@ -27,22 +28,30 @@ const FINDINGS_PRINTED: usize = 100;
 #[derive(Default)]
 struct Audit {
     books: Books,
-    transactions: Comparison,
-    balances: Comparison,
-    operations: Comparison,
+    derived: Derived,
     /// What follows from the comparisons and the queues together.
     conclusions: Comparison,
     queues: Vec<QueueDepth>,
 }
 
 pub async fn audit(options: &DataOptions) -> Result<(), Failure> {
-    let began = Instant::now();
     let sources = sources();
     let store = open_store(&options.data_dir, Access::ReadOnly, &sources)?;
-    let world = World::at_rest(store.clone(), sources)?;
-    let audit = Audit::run(&world).await;
+    let checked = check(store.clone(), &store, sources, Duration::ZERO).await;
     store.close().await;
-    let audit = audit?;
+    checked
+}
+
+/// Audits a store and prints what was found. What is derived may take `shown_within` to follow the ledger while no queue
+/// holds a message: no time where one moment is read.
+pub async fn check<S: Store>(
+    store: S,
+    queues: &impl QueueAdmin,
+    sources: Sources,
+    shown_within: Duration,
+) -> Result<(), Failure> {
+    let began = Instant::now();
+    let audit = Audit::run(&Services::new(store, sources), queues, shown_within).await?;
     audit.print();
     println!("{:<14}{:.1} s", "took", began.elapsed().as_secs_f64());
     match audit.findings_count() {
@@ -61,49 +70,34 @@ fn is_on_its_way(queue: &QueueDepth) -> bool {
 }
 
 impl Audit {
-    async fn run(world: &World) -> Result<Self, Failure> {
+    async fn run<S: Store>(
+        services: &Services<S>,
+        queues: &impl QueueAdmin,
+        shown_within: Duration,
+    ) -> Result<Self, Failure> {
         let progress = Progress::begin("items of the ledger");
-        let books = world.ledger.audit(|items| progress.advance(items)).await?;
+        let books = services.ledger.audit(|items| progress.advance(items)).await?;
         progress.end();
-        let mut audit = Self { books, queues: world.store.depths().await?, ..Self::default() };
+        let mut audit = Self { books, ..Self::default() };
         if audit.books.findings_count == 0 {
-            audit.compare(world).await?;
+            // Counted before the events are read, so that each row that is counted has its event among them.
+            let transactions_shown = services.query.count_transactions().await?;
+            let accounts = audit.books.heads.keys().copied();
+            audit.derived = services.compare(accounts, shown_within).await?;
+            audit.queues = queues.depths().await?;
+            audit.conclude(transactions_shown);
+        } else {
+            audit.queues = queues.depths().await?;
         }
         Ok(audit)
     }
 
-    async fn compare(&mut self, world: &World) -> Result<(), Failure> {
-        let progress = Progress::begin("events against projections");
-        let mut after = None;
-        loop {
-            let (events, next) = world.ledger.events(after.as_ref()).await?;
-            self.transactions.add(world.query.compare_transactions(&events).await?);
-            self.operations.add(world.banking.compare(&events).await?);
-            progress.advance(events.len() as u64);
-            match next {
-                Some(next) => after = Some(next),
-                None => break,
-            }
-        }
-        progress.end();
-
-        let heads: Vec<(AccountId, Money, u64)> =
-            self.books.heads.values().map(|head| (head.account_id, head.balance, head.version)).collect();
-        for page in heads.chunks(HEADS_A_PAGE) {
-            self.balances.add(world.query.compare_balances(page).await?);
-        }
-        let shown = world.query.count_transactions().await?;
-        self.conclude(shown);
-        Ok(())
-    }
-
     /// What is behind is in order only while a message is on its way to it.
     fn conclude(&mut self, transactions_shown: u64) {
-        for (consumer, comparison) in [
-            (QUERY_EVENTS, &self.transactions),
-            (QUERY_EVENTS, &self.balances),
-            (BANKING_EVENTS, &self.operations),
-        ] {
+        let Derived { transactions, balances, operations } = &self.derived;
+        for (consumer, comparison) in
+            [(QUERY_EVENTS, transactions), (QUERY_EVENTS, balances), (BANKING_EVENTS, operations)]
+        {
             if !self.queues.iter().any(|queue| queue.consumer == consumer && is_on_its_way(queue)) {
                 self.conclusions.add(Comparison {
                     findings_count: comparison.behind,
@@ -112,7 +106,7 @@ impl Audit {
                 });
             }
         }
-        let expected = self.transactions.compared - self.transactions.behind;
+        let expected = transactions.compared - transactions.behind;
         if transactions_shown > expected {
             let surplus = transactions_shown - expected;
             self.conclusions
@@ -120,12 +114,12 @@ impl Audit {
         }
     }
 
-    fn comparisons(&self) -> [&Comparison; 4] {
-        [&self.transactions, &self.balances, &self.operations, &self.conclusions]
+    fn comparisons(&self) -> impl Iterator<Item = &Comparison> {
+        self.derived.all().into_iter().chain([&self.conclusions])
     }
 
     fn findings_count(&self) -> u64 {
-        let compared: u64 = self.comparisons().iter().map(|comparison| comparison.findings_count).sum();
+        let compared: u64 = self.comparisons().map(|comparison| comparison.findings_count).sum();
         self.books.findings_count + compared
     }
 
@@ -135,10 +129,10 @@ impl Audit {
             ("entries", self.books.entries),
             ("links", self.books.links),
             ("refusals", self.books.refusals),
-            ("transactions", self.transactions.compared),
-            ("balances", self.balances.compared),
-            ("operations", self.operations.compared),
-            ("not yet shown", self.transactions.behind + self.balances.behind + self.operations.behind),
+            ("transactions", self.derived.transactions.compared),
+            ("balances", self.derived.balances.compared),
+            ("operations", self.derived.operations.compared),
+            ("not yet shown", self.derived.behind()),
             ("dead letters", self.queues.iter().map(|queue| queue.dead).sum()),
         ] {
             println!("{what:<14}{count}");
@@ -159,7 +153,7 @@ impl Audit {
                 "WARNING: histories, balances and operations were not compared with books that are wrong"
             );
         }
-        let compared = self.comparisons().into_iter().flat_map(|comparison| &comparison.findings);
+        let compared = self.comparisons().flat_map(|comparison| &comparison.findings);
         for finding in self.books.findings.iter().chain(compared).take(FINDINGS_PRINTED) {
             println!("WRONG: {finding}");
         }

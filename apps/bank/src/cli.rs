@@ -3,17 +3,50 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::stage::Stage;
 
 /// A digital bank's core in one process: accounts, deposits, withdrawals, transfers, balances and histories, over HTTP.
 #[derive(Parser)]
-#[command(name = "bank", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
+#[command(name = "bank", version, max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
+    /// Work on the bank that AWS serves as the stack `bank-NAME`, not on one in a data directory: with `audit`,
+    /// `rebuild` and `dead-letters`
+    #[arg(long, env = "BANK_STAGE", value_name = "NAME", global = true)]
+    pub stage: Option<Stage>,
     /// `bank` alone serves.
     #[command(flatten)]
     pub serve: ServeOptions,
+}
+
+impl Cli {
+    /// Reads the command line, or ends the process with what is wrong with it.
+    pub fn read() -> Self {
+        let mut command = Self::command();
+        let matches = command.get_matches_mut();
+        if let Some(lost) = lost_option(&command, &matches) {
+            let message = format!("--{lost} is an option of `bank serve` and goes behind its command");
+            command.error(ErrorKind::ArgumentConflict, message).exit();
+        }
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// An option of `bank` alone, which serves, that stands before another command and would be without effect. Clap's own
+/// `args_conflicts_with_subcommands` would refuse `--stage` there too.
+fn lost_option(command: &clap::Command, matches: &clap::ArgMatches) -> Option<String> {
+    matches.subcommand_name()?;
+    let of_bank_alone = command.get_arguments().filter(|option| !option.is_global_set());
+    let mut given = of_bank_alone.map(|option| option.get_id().as_str()).filter(|option| {
+        matches.try_contains_id(option).is_ok()
+            && matches.value_source(option) == Some(ValueSource::CommandLine)
+    });
+    given.next().map(|option| option.replace('_', "-"))
 }
 
 #[derive(Subcommand)]
@@ -147,13 +180,35 @@ pub enum LogFormat {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_stage_may_stand_before_and_behind_the_command() {
+        for line in ["bank --stage dev audit", "bank audit --stage dev", "bank dead-letters --stage=dev list"]
+        {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(cli.stage.map(|stage| stage.to_string()).as_deref(), Some("dev"), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_option_that_a_command_would_not_hear_is_told() {
+        for (line, lost) in [
+            ("bank --rate-limit off audit", Some("rate-limit")),
+            ("bank --data-dir elsewhere audit", Some("data-dir")),
+            ("bank --stage dev audit", None),
+            ("bank --rate-limit off", None),
+            ("bank audit --data-dir elsewhere", None),
+        ] {
+            let command = Cli::command();
+            let matches = command.clone().try_get_matches_from(line.split(' ')).unwrap();
+            assert_eq!(lost_option(&command, &matches).as_deref(), lost, "{line}");
+        }
     }
 
     #[test]

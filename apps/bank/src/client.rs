@@ -11,11 +11,11 @@ use identity::{Keys, mint_operator_token};
 use ports::Sources;
 use serde::Deserialize;
 use serde_json::Value;
+use system::sources;
 use ureq::Agent;
 
 use crate::cli::BankOptions;
 use crate::failure::Failure;
-use crate::sources::sources;
 use crate::world::{World, open_existing_store};
 
 /// How long the bank may take to answer.

@@ -14,9 +14,11 @@ use std::time::Duration;
 use accounts::domain::Request as OpenRequest;
 use banking::domain::{Movement, Request};
 use embedded::EmbeddedStore;
-use identity::{Email, Secret};
-use kernel::{AccountId, Currency, Timestamp, UserId};
-use ports::{Clock, Consumer, Delivery, Ids, Outcome, QueueDepth, Queues, Settled, Sources, Store, Verdict};
+use kernel::{AccountId, Currency, Email, Timestamp, UserId};
+use ports::{
+    Clock, Consumer, Delivery, Ids, Outcome, QueueAdmin, QueueDepth, Queues, Secret, Settled, Sources, Store,
+    Verdict,
+};
 use runtime::{Caller, Trace, deliver};
 use uuid::Uuid;
 

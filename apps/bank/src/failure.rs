@@ -28,6 +28,8 @@ impl fmt::Display for Failure {
     }
 }
 
+impl std::error::Error for Failure {}
+
 impl From<embedded::OpenError> for Failure {
     fn from(error: embedded::OpenError) -> Self {
         Self::from_error(error)

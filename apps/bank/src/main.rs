@@ -14,7 +14,7 @@ mod routes;
 mod serve;
 mod server;
 mod smtp;
-mod sources;
+mod stage;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -22,8 +22,6 @@ mod trial_balance;
 mod world;
 
 use std::process::ExitCode;
-
-use clap::Parser;
 
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;
@@ -33,8 +31,7 @@ use crate::failure::Failure;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(cli) {
+    match run(Cli::read()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("bank: {failure}");
@@ -45,7 +42,11 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(cli: Cli) -> Result<(), Failure> {
-    match cli.command.unwrap_or(Command::Serve(Box::new(cli.serve))) {
+    let command = cli.command.unwrap_or(Command::Serve(Box::new(cli.serve)));
+    if let Some(stage) = cli.stage {
+        return stage::run(&stage, &command).await;
+    }
+    match command {
         Command::Serve(options) => serve::serve(&options).await,
         Command::Audit(options) => audit::audit(&options).await,
         Command::Rebuild(options) => rebuild::rebuild(&options).await,
@@ -57,7 +58,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
 
 /// The document comes from the routers, and these need a bank: one in a fresh directory that nobody serves from.
 async fn openapi() -> Result<(), Failure> {
-    let sources = sources::sources();
+    let sources = system::sources();
     let data_dir = std::env::temp_dir().join(format!("bank-openapi-{}", sources.fresh_id()));
     let store = world::open_store(&data_dir, embedded::Access::Exclusive, &sources)?;
     let world = world::World::at_rest(store.clone(), sources)?;

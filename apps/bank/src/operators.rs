@@ -1,6 +1,6 @@
 //! `bank operators`: says who may use the operator endpoints.
 
-use identity::Email;
+use kernel::Email;
 use serde_json::json;
 
 use crate::cli::{BankOptions, OperatorsCommand};

@@ -5,9 +5,9 @@
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use identity::{Email, UnknownUser};
-use kernel::{CorrelationId, MessageId, OperationId, Timestamp, UserId};
-use ports::{DeadLetter, Envelope, QueueDepth, Queues};
+use identity::UnknownUser;
+use kernel::{CorrelationId, Email, MessageId, OperationId, Timestamp, UserId};
+use ports::{DeadLetter, Envelope, QueueAdmin, QueueDepth};
 use runtime::{Fault, Refusal};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -249,8 +249,7 @@ async fn add_operator(
     Operator(operator): Operator,
     Body(body): Body<OperatorBody>,
 ) -> Result<StatusCode, Problem> {
-    let email: Email =
-        body.email.parse().map_err(|error| Problem::from(identity::Rejection::InvalidEmail(error)))?;
+    let email: Email = body.email.parse().map_err(identity::invalid_email)?;
     let person = world.identity.add_operator(&email).await.map_err(|refusal| match refusal {
         Refusal::Rejected(UnknownUser) => not_found("person"),
         Refusal::Once(refused) => refused.into(),

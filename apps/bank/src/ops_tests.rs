@@ -7,18 +7,17 @@ use axum::extract::ConnectInfo;
 use axum::http::{Method, Request};
 use banking::domain::{Movement, Request as MoveRequest};
 use embedded::Access;
-use identity::Secret;
 use kernel::{AccountId, SessionId};
-use ports::{Sources, Store, Table, Transaction};
+use ports::{Secret, Sources, Store, Table, Transaction};
 use runtime::{Caller, Trace};
 use serde_json::{Value, json};
+use system::sources;
 use tokio::sync::watch;
 use tower::ServiceExt;
 use uuid::Uuid;
 
 use super::*;
 use crate::routes;
-use crate::sources::sources;
 use crate::world::open_store;
 
 const PASSWORD: &str = "two people and a month";

@@ -2,52 +2,61 @@
 //!
 //! It may be interrupted and begun again. Messages that were still on their way are applied once the bank serves; they
 //! change nothing that is as new as they are.
+//!
+//! On AWS consumers go on projecting meanwhile. Nothing is lost by that: the journal is read only after everything was
+//! thrown away, so it has every verdict behind what went; what comes later comes as a message; and neither writes over
+//! what is newer. But until the end readers see a part of their history, and balances that are missing.
 
+use accounts::Accounts;
 use contracts::Message;
-use ports::Place;
+use ledger::Ledger;
+use ports::{Place, Sources, Store};
+use query::Query;
 use runtime::Fault;
+use system::sources;
 
 use crate::cli::DataOptions;
 use crate::failure::Failure;
 use crate::progress::Progress;
-use crate::sources::sources;
-use crate::world::{World, open_existing_store};
+use crate::world::open_existing_store;
 
 pub async fn rebuild(options: &DataOptions) -> Result<(), Failure> {
     let sources = sources();
     let store = open_existing_store(&options.data_dir, &sources)?;
-    let world = World::at_rest(store.clone(), sources)?;
-    let rebuilt = run(&world).await;
+    let built = build(store.clone(), sources).await;
     store.close().await;
-    let (accounts, verdicts) = rebuilt?;
+    built
+}
+
+/// Builds the projections in a store anew, and says from how much.
+pub async fn build<S: Store>(store: S, sources: Sources) -> Result<(), Failure> {
+    let query = Query::new(store.clone(), sources.clone(), 0);
+    let progress = Progress::begin("projected items thrown away");
+    query.clear(|items| progress.advance(items)).await?;
+    progress.end();
+
+    let accounts = Accounts::new(store.clone(), sources.clone(), 0);
+    let ledger = Ledger::new(store, sources);
+    let progress = Progress::begin("events projected");
+    let events = project(&query, &progress, async |after| accounts.events(after).await).await?;
+    let verdicts = project(&query, &progress, async |after| ledger.events(after).await).await?;
+    progress.end();
     println!(
-        "The projections are built anew from {accounts} events of accounts and {verdicts} verdicts of the ledger."
+        "The projections are built anew from {events} events of accounts and {verdicts} verdicts of the ledger."
     );
     Ok(())
 }
 
-async fn run(world: &World) -> Result<(u64, u64), Failure> {
-    let progress = Progress::begin("projected items thrown away");
-    world.query.clear(|items| progress.advance(items)).await?;
-    progress.end();
-
-    let progress = Progress::begin("events projected");
-    let accounts = project(world, &progress, async |after| world.accounts.events(after).await).await?;
-    let verdicts = project(world, &progress, async |after| world.ledger.events(after).await).await?;
-    progress.end();
-    Ok((accounts, verdicts))
-}
-
 /// Projects all events that a service makes again, a page at a time, and counts them.
-async fn project(
-    world: &World,
+async fn project<S: Store>(
+    query: &Query<S>,
     progress: &Progress,
     page: impl AsyncFn(Option<&Place>) -> Result<(Vec<Message>, Option<Place>), Fault>,
 ) -> Result<u64, Failure> {
     let (mut count, mut after) = (0, None);
     loop {
         let (events, next) = page(after.as_ref()).await?;
-        world.query.rebuild(&events).await?;
+        query.rebuild(&events).await?;
         count += events.len() as u64;
         progress.advance(events.len() as u64);
         match next {

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use embedded::Health;
 use metrics::gauge;
-use ports::Queues;
+use ports::QueueAdmin;
 use telemetry::Metrics;
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;

@@ -9,6 +9,7 @@ use axum::http::HeaderValue;
 use embedded::Access;
 use identity::Keys;
 use ports::Mailer;
+use system::sources;
 use telemetry::{Metrics, UPKEEP_PERIOD};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -16,7 +17,6 @@ use tokio::sync::watch;
 use crate::cli::{LogFormat, ServeOptions, Switch};
 use crate::failure::Failure;
 use crate::smtp::SmtpMailer;
-use crate::sources::sources;
 use crate::world::{World, open_store};
 use crate::{demo, routes, server};
 

@@ -86,17 +86,14 @@ impl World {
             mailer.clone(),
             keys,
         );
+        let letters =
+            mailer.map(|mailer| notifications::Letters { mailer, directory: Arc::new(identity.clone()) });
         Self {
             accounts: accounts::Accounts::new(store.clone(), sources.clone(), CACHED_ACCOUNTS),
             banking: banking::Banking::new(store.clone(), sources.clone(), CACHED_ACCOUNTS),
             ledger: ledger::Ledger::new(store.clone(), sources.clone()),
             query: query::Query::new(store.clone(), sources.clone(), CACHED_ACCOUNTS),
-            notifications: notifications::Notifications::new(
-                store.clone(),
-                sources.clone(),
-                mailer,
-                Arc::new(identity.clone()),
-            ),
+            notifications: notifications::Notifications::new(store.clone(), sources.clone(), letters),
             identity,
             store,
             sources,
@@ -113,7 +110,7 @@ impl World {
     /// Every route of every service, with its part of the OpenAPI document.
     pub fn routes(&self) -> OpenApiRouter {
         OpenApiRouter::new()
-            .merge(identity::routes(self.identity.clone()))
+            .merge(identity::routes(Arc::new(self.identity.clone())))
             .merge(accounts::routes(self.accounts.clone()))
             .merge(banking::routes(self.banking.clone()))
             .merge(query::routes(self.query.clone()))

@@ -50,7 +50,7 @@ fn event(method: &str, path: &str, changes: Value) -> ProxyRequest {
     serde_json::from_value(event).unwrap()
 }
 
-fn signed(claims: Value) -> Value {
+fn signed(claims: &Value) -> Value {
     json!({"authorizer": {"claims": claims}})
 }
 
@@ -62,14 +62,14 @@ async fn ask(event: ProxyRequest) -> (u16, String) {
 #[tokio::test]
 async fn claims_that_the_gateway_checked_sign_a_request() {
     let claims = json!({"sub": ADA, "token_use": "access", "exp": "Sun Nov 22 10:00:00 UTC 2026"});
-    let (status, body) = ask(event("GET", "/me", json!({"requestContext": signed(claims)}))).await;
+    let (status, body) = ask(event("GET", "/me", json!({"requestContext": signed(&claims)}))).await;
     assert_eq!((status, body.as_str()), (200, ADA));
     for context in [
         json!({}),
         json!({"authorizer": null}),
         json!({"authorizer": {}}),
-        signed(json!({"sub": "somebody"})),
-        signed(json!({"sub": ADA, "token_use": "id"})),
+        signed(&json!({"sub": "somebody"})),
+        signed(&json!({"sub": ADA, "token_use": "id"})),
     ] {
         let (status, body) = ask(event("GET", "/me", json!({"requestContext": context}))).await;
         assert_eq!(status, 401, "{context}: {body}");
@@ -94,7 +94,7 @@ async fn the_query_is_as_it_was_sent() {
 async fn a_header_sent_twice_stays_two() {
     let claims = json!({"sub": ADA});
     let headers = json!({"Idempotency-Key": ["one", "two"]});
-    let changes = json!({"requestContext": signed(claims), "multiValueHeaders": headers});
+    let changes = json!({"requestContext": signed(&claims), "multiValueHeaders": headers});
     let (status, body) = ask(event("POST", "/keyed", changes)).await;
     assert_eq!(status, 400);
     assert!(body.contains("INVALID_IDEMPOTENCY_KEY"), "{body}");

@@ -79,28 +79,11 @@ fn what_is_no_address_is_refused() {
 }
 
 #[test]
-fn refreshing_gives_a_new_pair_of_tokens() {
+fn refreshing_gives_tokens_that_work() {
     let person = Person::sign_up(&Api::from_environment());
     let tokens = refresh(&person.api, &person.refresh_token).must_be(200).json();
-    assert_ne!(text(&tokens, "refresh_token"), person.refresh_token);
+    refresh(&person.api, text(&tokens, "refresh_token")).must_be(200);
     person.api.get("/accounts").bearer(text(&tokens, "access_token")).send().must_be(200);
-}
-
-#[test]
-fn using_an_old_refresh_token_ends_the_session() {
-    let person = Person::sign_up(&Api::from_environment());
-    let second = refresh(&person.api, &person.refresh_token).must_be(200).json();
-    let third = refresh(&person.api, text(&second, "refresh_token")).must_be(200).json();
-    refresh(&person.api, &person.refresh_token).problem(&[401]);
-    refresh(&person.api, text(&third, "refresh_token")).problem(&[401]);
-}
-
-#[test]
-fn using_the_refresh_token_before_the_current_one_ends_the_session() {
-    let person = Person::sign_up(&Api::from_environment());
-    let second = refresh(&person.api, &person.refresh_token).must_be(200).json();
-    refresh(&person.api, &person.refresh_token).problem(&[401]);
-    refresh(&person.api, text(&second, "refresh_token")).problem(&[401]);
 }
 
 #[test]
@@ -112,12 +95,10 @@ fn an_invented_refresh_token_is_refused() {
 }
 
 #[test]
-fn signing_out_ends_the_session_and_no_other() {
+fn signing_out_ends_the_session() {
     let person = Person::sign_up(&Api::from_environment());
-    let other = person.sign_in_with(&person.password).must_be(200).json();
     person.post("/auth/sign-out").send().must_be(204);
     refresh(&person.api, &person.refresh_token).problem(&[401]);
-    refresh(&person.api, text(&other, "refresh_token")).must_be(200);
 }
 
 #[test]

@@ -74,7 +74,6 @@ fn a_token_of_ones_own_making_is_refused() {
 fn only_the_bearer_scheme_is_taken() {
     let person = Person::sign_up(&Api::from_environment());
     for value in [
-        person.access_token.clone(),
         format!("Basic {}", person.access_token),
         format!("Bearer{}", person.access_token),
         "Bearer".to_owned(),

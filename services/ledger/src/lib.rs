@@ -12,13 +12,14 @@ pub mod records;
 
 use audit::Audit;
 use contracts::Message;
-use kernel::OperationId;
-use ports::{Place, Sources, Store};
+use domain::Head;
+use kernel::{AccountId, OperationId};
+use ports::{Key, Place, Sources, Store};
 use runtime::Fault;
 
 pub use audit::{Books, TrialBalance};
 pub use consumers::Commands;
-use records::{LEDGER, LedgerItem, VerdictRecord, verdict_key};
+use records::{LEDGER, LedgerItem, VerdictRecord, head_key, verdict_key};
 
 /// How many items an audit or a rebuild reads at once.
 const PAGE_ITEMS: usize = 1_000;
@@ -59,19 +60,43 @@ impl<S: Store> Ledger<S> {
         Ok((events, page.next))
     }
 
-    /// Goes through the whole journal and checks it against the heads. `progress` hears how many items were read.
+    /// The heads of these accounts, of those that have one.
+    pub async fn heads(&self, accounts: &[AccountId]) -> Result<Vec<Head>, Fault> {
+        let keys: Vec<Key> = accounts.iter().map(|account_id| head_key(*account_id)).collect();
+        let held = runtime::get_many::<S, Head>(&self.store, &keys).await?;
+        Ok(held.into_iter().flatten().map(|held| held.record).collect())
+    }
+
+    /// Goes through the whole journal and checks it against the heads; twice where they differ, so that it may run
+    /// beside commands that are judged. `progress` hears how many items were read.
     pub async fn audit(&self, mut progress: impl FnMut(u64) + Send) -> Result<Books, Fault> {
         let mut audit = Audit::default();
+        self.read(&mut progress, |item| audit.take(item)).await?;
+        let unsettled = audit.unsettled();
+        if !unsettled.is_empty() {
+            audit.begin_again(&unsettled, self.heads(&unsettled).await?);
+            self.read(&mut progress, |item| audit.take_again(item)).await?;
+            audit.end_again(self.heads(&unsettled).await?);
+        }
+        Ok(audit.finish())
+    }
+
+    /// Shows `visit` every item of the ledger.
+    async fn read(
+        &self,
+        progress: &mut (impl FnMut(u64) + Send),
+        mut visit: impl FnMut(LedgerItem) + Send,
+    ) -> Result<(), Fault> {
         let mut after = None;
         loop {
             let page = self.store.scan(LEDGER, after.as_ref(), PAGE_ITEMS).await?;
             for item in &page.items {
-                audit.take(LedgerItem::read(item)?);
+                visit(LedgerItem::read(item)?);
             }
             progress(page.items.len() as u64);
             match page.next {
                 Some(next) => after = Some(next),
-                None => return Ok(audit.finish()),
+                None => return Ok(()),
             }
         }
     }

@@ -4,6 +4,8 @@ use super::*;
 use contracts::accounts::AccountStatus;
 use contracts::banking::{MoveCmd, Party};
 use contracts::ledger::AccountClosedEvent;
+use contracts::topology::ROUTES;
+use contracts::topology::consumers::NOTIFICATIONS_EMAILS;
 use kernel::Money;
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -268,13 +270,22 @@ fn a_letter_is_for_what_its_owner_must_hear() {
         (Message::Withdrawn(moved(None)), &[true]),
         (Message::Transferred(transferred(bob(), None)), &[true, false]),
         (Message::Transferred(transferred(ada(), None)), &[false]),
+        (Message::DepositFailed(move_refused(FailureReason::AccountClosed)), &[false]),
         (Message::WithdrawFailed(move_refused(FailureReason::InsufficientFunds)), &[false]),
+        (Message::TransferFailed(transfer_refused(FailureReason::InsufficientFunds)), &[false]),
         (Message::CreateAccount(state(AccountStatus::Open, None)), &[false]),
         (Message::CloseAccount(state(AccountStatus::Closed, Some(LATER))), &[true]),
+        (Message::CloseRejected(close_refused(FailureReason::BalanceNotZero)), &[false]),
     ] {
         let letters: Vec<bool> =
             notices(&when).iter().map(|notice| notice.kind.is_worth_a_letter()).collect();
         assert_eq!(letters, is_worth_it, "{when:?}");
+        // The queue of the letters hears what may become one; of a transfer between one's own accounts none does.
+        let route = ROUTES.iter().find(|route| route.kind == when.kind()).unwrap();
+        let is_heard = route.receivers.contains(&NOTIFICATIONS_EMAILS);
+        assert!(is_heard || !letters.contains(&true), "no letter would ever be sent of {when:?}");
+        let is_transfer = matches!(when, Message::Transferred(_));
+        assert!(!is_heard || is_transfer || letters.contains(&true), "{when:?} is sent for nothing");
     }
 }
 

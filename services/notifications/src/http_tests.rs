@@ -1,6 +1,5 @@
 //! The routes behind the edge, on a store in memory.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;

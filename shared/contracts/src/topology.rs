@@ -71,22 +71,25 @@ use consumers::{
 };
 
 const LEDGER: &[&str] = &[LEDGER_COMMANDS];
-const READERS: &[&str] = &[BANKING_EVENTS, QUERY_EVENTS, NOTIFICATIONS_EVENTS, NOTIFICATIONS_EMAILS];
-const CLOSERS: &[&str] = &[ACCOUNTS_CLOSINGS, QUERY_EVENTS, NOTIFICATIONS_EVENTS, NOTIFICATIONS_EMAILS];
+const READERS: &[&str] = &[BANKING_EVENTS, QUERY_EVENTS, NOTIFICATIONS_EVENTS];
+/// The letters' queue hears only what a letter may come of: on AWS every message is paid for.
+const READERS_AND_LETTERS: &[&str] =
+    &[BANKING_EVENTS, QUERY_EVENTS, NOTIFICATIONS_EVENTS, NOTIFICATIONS_EMAILS];
+const CLOSERS: &[&str] = &[ACCOUNTS_CLOSINGS, QUERY_EVENTS, NOTIFICATIONS_EVENTS];
 
 /// Every kind of message once.
 pub const ROUTES: &[Route] = &[
     Route { kind: Kind::CreateAccount, sender: Sender::Accounts, receivers: READERS },
-    Route { kind: Kind::CloseAccount, sender: Sender::Accounts, receivers: READERS },
+    Route { kind: Kind::CloseAccount, sender: Sender::Accounts, receivers: READERS_AND_LETTERS },
     Route { kind: Kind::CloseAccountCmd, sender: Sender::Accounts, receivers: LEDGER },
     Route { kind: Kind::DepositCmd, sender: Sender::Banking, receivers: LEDGER },
     Route { kind: Kind::WithdrawCmd, sender: Sender::Banking, receivers: LEDGER },
     Route { kind: Kind::TransferCmd, sender: Sender::Banking, receivers: LEDGER },
     Route { kind: Kind::Deposited, sender: Sender::Ledger, receivers: READERS },
     Route { kind: Kind::DepositFailed, sender: Sender::Ledger, receivers: READERS },
-    Route { kind: Kind::Withdrawn, sender: Sender::Ledger, receivers: READERS },
+    Route { kind: Kind::Withdrawn, sender: Sender::Ledger, receivers: READERS_AND_LETTERS },
     Route { kind: Kind::WithdrawFailed, sender: Sender::Ledger, receivers: READERS },
-    Route { kind: Kind::Transferred, sender: Sender::Ledger, receivers: READERS },
+    Route { kind: Kind::Transferred, sender: Sender::Ledger, receivers: READERS_AND_LETTERS },
     Route { kind: Kind::TransferFailed, sender: Sender::Ledger, receivers: READERS },
     Route { kind: Kind::AccountClosed, sender: Sender::Ledger, receivers: CLOSERS },
     Route { kind: Kind::CloseRejected, sender: Sender::Ledger, receivers: CLOSERS },

@@ -24,9 +24,7 @@ pub use messages::{
     Consumer, DeadLetter, Delivery, Envelope, Outcome, QueueAdmin, QueueDepth, Queues, Receipt, Received,
     Settled, Subscription, Verdict,
 };
-pub use people::{
-    IdentityError, IdentityProvider, IdentityRejection, PublicKey, Secret, SignedIn,
-};
+pub use people::{IdentityError, IdentityProvider, IdentityRejection, PublicKey, Secret, SignedIn};
 pub use sources::{Clock, Ids, Sources};
 pub use store::{
     CommitError, Cursor, Held, Item, Key, Order, Page, Place, Range, Record, Revision, Store, Table,

@@ -90,7 +90,7 @@ pub fn dependency_faults(crates: &[Crate]) -> Vec<String> {
             let used = crates.iter().find(|other| other.name == dependency.name);
             let is_allowed = match used {
                 Some(used) => layer_of(used).is_none_or(|used| is_allowed(layer, used, dependency.kind)),
-                None => !is_aws(dependency) || AWS_FOLDERS.contains(&member.folder.as_str()),
+                None => !is_of_aws(&dependency.name) || AWS_FOLDERS.contains(&member.folder.as_str()),
             };
             if !is_allowed {
                 faults.push(format!("{} ({}) may not use {}", member.name, member.folder, told(dependency)));
@@ -113,8 +113,9 @@ fn is_allowed(layer: Layer, used: Layer, kind: DependencyKind) -> bool {
     may_use(layer).contains(&used) || (is_for_tests && tests_may_use(layer).contains(&used))
 }
 
-fn is_aws(dependency: &Dependency) -> bool {
-    AWS_CRATES.iter().any(|beginning| dependency.name.starts_with(beginning))
+/// Whether a crate from elsewhere belongs to AWS, by its name.
+pub fn is_of_aws(name: &str) -> bool {
+    AWS_CRATES.iter().any(|beginning| name.starts_with(beginning))
 }
 
 fn told(dependency: &Dependency) -> String {

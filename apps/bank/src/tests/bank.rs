@@ -22,8 +22,8 @@ use web::{HttpSettings, RateLimits};
 
 use super::document::Document;
 use super::operations::Filling;
+use crate::routes;
 use crate::world::{Consumers, World, open_store};
-use crate::{routes, sources};
 
 pub const ISSUER: &str = "digital-bank";
 const PASSWORD: &str = "correct horse battery staple";
@@ -87,7 +87,7 @@ impl Bank {
     /// A bank that nobody has used, without limits on how often it is asked.
     pub async fn open() -> Self {
         let directory = Directory::new();
-        let clock = MovedClock { sources: sources::sources(), ahead_ms: Arc::default() };
+        let clock = MovedClock { sources: system::sources(), ahead_ms: Arc::default() };
         let sources = Sources::new(clock.clone(), clock.clone());
         // Before anything that measures.
         let metrics = telemetry::metrics().unwrap();

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use identity::{Claims, Keys, Tokens};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use ports::PublicKey;
 use serde_json::{Value, json};
 
 use super::bank::{Bank, ISSUER, Person};
@@ -19,8 +20,10 @@ pub fn forged(bank: &Bank, person: &Person) -> Vec<(&'static str, String)> {
     let (kid, own_key) = tokens.keys().signing();
     let header = |algorithm| Header { kid: Some(kid.to_owned()), ..Header::new(algorithm) };
     let rs256 = header(Algorithm::RS256);
-    let public = serde_json::to_string(&tokens.keys().public().keys[0]).unwrap();
-    let modulus = serde_json::from_str::<Value>(&public).unwrap()["n"].as_str().unwrap().to_owned();
+    let PublicKey { key_id, modulus, exponent } = tokens.keys().public()[0].clone();
+    let public =
+        json!({"kty": "RSA", "use": "sig", "alg": "RS256", "kid": key_id, "n": modulus, "e": exponent});
+    let public = public.to_string();
     let symmetric =
         |secret: &[u8]| encode(&header(Algorithm::HS256), &claims, &EncodingKey::from_secret(secret));
     let none = part(&json!({"alg": "none", "typ": "JWT", "kid": kid}));

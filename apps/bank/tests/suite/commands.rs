@@ -75,10 +75,36 @@ fn wrong_options_are_refused_with_the_usage() {
         &["serve", "--rate-limit=perhaps"],
         &["serve", "--trusted-proxy=everybody"],
         &["serve", "--mail-from=bank@example.com"],
+        &["--stage=Not a stage", "audit"],
     ] {
         let ran = Ran::new(&bank().args(arguments).output().unwrap());
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{arguments:?}: {ran:?}");
         assert!(ran.stderr.contains("--help") || ran.stderr.contains("Usage"), "{arguments:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn an_option_that_would_be_lost_is_refused() {
+    let ran = Ran::new(&bank().args(["--rate-limit=off", "audit"]).output().unwrap());
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{ran:?}");
+    assert!(ran.stderr.contains("--rate-limit is an option of `bank serve`"), "{ran:?}");
+}
+
+#[cfg(not(feature = "aws"))]
+#[test]
+fn a_build_without_aws_says_which_build_has_it() {
+    for command in COMMANDS {
+        let ran = Ran::new(&bank().args(["--stage", "dev"]).args(command).output().unwrap());
+        assert_eq!(ran.failure(), "built without AWS: cargo run --release --features aws -- --stage dev ...");
+    }
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn what_a_stage_has_no_use_for_is_refused() {
+    for command in [["serve"].as_slice(), &["openapi"], &["operators", "add", "ada@example.com"]] {
+        let ran = Ran::new(&bank().args(command).env("BANK_STAGE", "dev").output().unwrap());
+        assert!(ran.failure().starts_with("--stage goes with audit, rebuild and dead-letters"), "{ran:?}");
     }
 }
 
