@@ -21,7 +21,20 @@ type Check = fn(&Workspace) -> Verdict;
 const CHECKS: [(&str, Check); 5] = [
     ("format", |workspace| check(workspace, &["fmt", "--all", "--check"])),
     ("lints", |workspace| {
-        check(workspace, &["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"])
+        check(
+            workspace,
+            &[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--features",
+                "bank/aws",
+                "--locked",
+                "--",
+                "--deny",
+                "warnings",
+            ],
+        )
     }),
     ("documentation", document),
     ("licences, bans, sources", dependencies),

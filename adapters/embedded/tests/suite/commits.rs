@@ -87,6 +87,8 @@ async fn many_commits_share_few_syncs() {
     for commit in commits {
         commit.await.unwrap().unwrap();
     }
+    // A group is measured once its commits are answered; a closed store has measured them all.
+    store.close().await;
     let text = metrics.render();
     let value = |name: &str| -> u64 {
         let line =
