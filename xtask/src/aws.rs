@@ -5,6 +5,8 @@
 //! lies behind the API is tried, and at the end the books are audited.
 
 use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -77,7 +79,7 @@ fn check_template(workspace: &Workspace) -> Result<(), Fault> {
 }
 
 fn run_adapter(nextest: &Nextest<'_>, report: &mut Report) {
-    let Some((folder, emulator)) = start(nextest.workspace, "adapter", Policies::Ignored, ADAPTER, report)
+    let Some((folder, emulator)) = start(nextest.workspace, "adapter", Policies::Enforced, ADAPTER, report)
     else {
         return;
     };
@@ -101,7 +103,7 @@ fn run_deployed(nextest: &Nextest<'_>, report: &mut Report) {
         deployment::deploy(workspace, &emulator, folder.path()).map(|deployed| url = deployed)
     }) {
         println!("the bank serves at {url}");
-        is_clean = run_in(nextest, &emulator, &url, report);
+        is_clean = run_in(nextest, &emulator, &folder, &url, report);
     } else {
         report.leave_out([BLACK_BOX, FAULTS, OPERATIONS, AUDIT], "nothing is deployed");
     }
@@ -110,17 +112,23 @@ fn run_deployed(nextest: &Nextest<'_>, report: &mut Report) {
 }
 
 /// Runs what needs the deployed bank, and says whether all of it passed.
-fn run_in(nextest: &Nextest<'_>, emulator: &Emulator, url: &str, report: &mut Report) -> bool {
+fn run_in(
+    nextest: &Nextest<'_>,
+    emulator: &Emulator,
+    folder: &Folder,
+    url: &str,
+    report: &mut Report,
+) -> bool {
     let workspace = nextest.workspace;
     let mut settings = as_settings(emulator);
     settings.extend([("API_URL", url.as_ref()), ("E2E_PATIENCE_MS", PATIENCE_MS.as_ref())]);
     let mut is_clean = report.run(BLACK_BOX, || nextest.run(Suite::Deployed, &settings));
     is_clean &= report.run(FAULTS, || nextest.run(Suite::Faults, &settings));
-    if !report.run(COMMAND_LINE, || run(&mut build_command_line(workspace))) {
+    let bank = folder.path().join("bank");
+    if !report.run(COMMAND_LINE, || build_command_line(workspace, &bank)) {
         report.leave_out([OPERATIONS, AUDIT], "there is no command line for AWS");
         return false;
     }
-    let bank = workspace.debug_binary("bank");
     settings.push(("BANK_BINARY", bank.as_ref()));
     is_clean &= report.run(OPERATIONS, || nextest.run(Suite::Operated, &settings));
     is_clean &= report.run(AUDIT, || {
@@ -131,11 +139,13 @@ fn run_in(nextest: &Nextest<'_>, emulator: &Emulator, url: &str, report: &mut Re
     is_clean
 }
 
-/// The bank's command line with what it needs for AWS, built with the features of the tests: nearly all is there.
-fn build_command_line(workspace: &Workspace) -> Command {
-    let mut command = cargo(&["build", "--workspace", "--bin", "bank", "--features", "bank/aws"]);
-    command.current_dir(&workspace.root);
-    command
+/// The bank's command line with what it needs for AWS, built with the features of the tests: nearly all is there. It is
+/// put aside, as the next build of the tests puts a bank without AWS in its place.
+fn build_command_line(workspace: &Workspace, bank: &Path) -> Result<(), Fault> {
+    let mut build = cargo(&["build", "--workspace", "--bin", "bank", "--features", "bank/aws"]);
+    run(build.current_dir(&workspace.root))?;
+    fs::copy(workspace.debug_binary("bank"), bank).map_err(Fault::file(bank))?;
+    Ok(())
 }
 
 fn start(

@@ -51,12 +51,15 @@ impl Faulty {
         let proxy = support::setting("AWS_FAULTS_URL");
         let sdk = aws_config::from_env().endpoint_url(proxy).load().await;
         let through = Connection { sdk, prefix: direct.prefix.clone() };
-        Self {
-            store: DynamoStore::new(&through),
-            plain: DynamoStore::new(&direct),
-            prefix: direct.prefix,
-            sources: support::sources(),
+        let store = DynamoStore::new(&through);
+        // The proxy learns what DynamoDB is with the first request, which takes longer than a commit may.
+        let key = counter("none", 0).key();
+        for _ in 0..10 {
+            if store.get(std::slice::from_ref(&key)).await.is_ok() {
+                break;
+            }
         }
+        Self { store, plain: DynamoStore::new(&direct), prefix: direct.prefix, sources: support::sources() }
     }
 
     /// Lets an operation on this test's tables misbehave: `fault` says how, as the rules of microburst have it.
