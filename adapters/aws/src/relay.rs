@@ -1,13 +1,13 @@
 //! The relay: what a service's outbox records become in the queues of those who hear them.
 //!
-//! The stream of an outbox table hands over its new records in batches. Every record holds all messages of one
-//! transaction; each message is sent to the queue of each of its receivers, many a request, and its group goes along so
+//! The stream of an outbox table hands over its new records in batches, and the stream of a table whose items carry
+//! messages those that do. Every record holds all messages of one transaction; each message is sent to the queue of each of its receivers, many a request, and its group goes along so
 //! that no busy account holds up the others (fair queues). Then the stream is told the first record that could not be
 //! sent: it hands over that one and all behind it again, so a message may be sent twice but is never left out.
 //!
 //! A record that can never be sent, because it cannot be read, holds a kind without a route, or is refused by SQS, must
 //! hold up nobody: it is parked, as a whole and as DynamoDB has it, in the queue of failures, and the stream goes on.
-//! Put into its table again under another key, it is relayed like new. The stream itself puts a note into the same
+//! Put into the outbox under another key, it is relayed like new. The stream itself puts a note into the same
 //! queue when it gives up on records that could not be sent for too long.
 //!
 //! Deliberately absent: an order between records, and any memory of what was sent.
@@ -59,11 +59,11 @@ impl Relay {
         Self { sqs: Client::new(&connection.sdk), routes, failure_queue_url: failure_queue_url.into() }
     }
 
-    /// Sends the messages of all new records, and answers the sequence number of the first one that must be handed
+    /// Sends the messages of all records but those that were removed, and answers the sequence number of the first one that must be handed
     /// over again.
     pub async fn relay(&self, event: Event) -> DynamoDbEventResponse {
         let records: Vec<_> =
-            event.records.into_iter().filter(|record| record.event_name == "INSERT").collect();
+            event.records.into_iter().filter(|record| record.event_name != "REMOVE").collect();
         let failures = self.send(&records).await;
         let failures = self.park(&records, failures).await;
         for (index, reason) in &failures {
@@ -356,12 +356,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_new_records_are_relayed() {
+    async fn what_was_written_is_relayed_and_what_was_removed_is_not() {
         let sqs = FakeSqs::new(|_, _| Takes::Yes);
-        let mut removed = record(1, &[message("DEPOSIT_CMD", "a")]);
-        removed["eventName"] = json!("REMOVE");
-        let response = relay(&sqs).relay(event(&[removed])).await;
+        let named = |number, name: &str| {
+            let mut record = record(number, &[message("DEPOSIT_CMD", name)]);
+            record["eventName"] = json!(name);
+            record
+        };
+        let records = [named(1, "INSERT"), named(2, "MODIFY"), named(3, "REMOVE")];
+        let response = relay(&sqs).relay(event(&records)).await;
         assert_eq!(first_failed(&response), None);
-        assert!(sqs.bodies(LEDGER).is_empty());
+        let groups: Vec<_> =
+            sqs.batches(LEDGER)[0].iter().map(|entry| entry["MessageGroupId"].clone()).collect();
+        assert_eq!(groups, ["INSERT", "MODIFY"]);
     }
 }

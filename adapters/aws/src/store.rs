@@ -1,7 +1,8 @@
-//! The store port on DynamoDB: a table each, its items read consistently, a transaction as one TransactWriteItems.
+//! The store port on DynamoDB: a table each, its items read consistently, a transaction as one TransactWriteItems, or as
+//! one PutItem where an item can carry its messages.
 //!
-//! - [`attributes`] is the layout of an item, [`reads`] and [`commits`] are the requests, and [`failure`] says what
-//!   a failed write means.
+//! - [`attributes`] is the layout of an item, [`reads`], [`commits`] and [`carrying`] are the requests, and [`failure`] says
+//!   what a failed write means.
 //! - Every read is strongly consistent, so a service decides on what was last committed. A read is tried again by
 //!   the SDK; a write is not, and says honestly when it cannot know what became of it.
 //! - A transaction's id is the token of its request: for ten minutes DynamoDB answers the same request committed
@@ -10,6 +11,7 @@
 //! Absent on purpose: secondary indexes, updates in place, and every condition but those on the revision.
 
 mod attributes;
+mod carrying;
 mod commits;
 mod failure;
 mod reads;
@@ -22,6 +24,7 @@ use aws_sdk_dynamodb::{Client, Config};
 use futures::FutureExt;
 use ports::{CommitError, Cursor, Item, Key, Page, Place, Range, Store, Table, Transaction, Unavailable};
 
+use self::carrying::Unknown;
 use crate::Connection;
 
 /// How long a connection to DynamoDB may take. It takes milliseconds, or something is wrong.
@@ -40,11 +43,14 @@ const READ_PAUSE_MAX: Duration = Duration::from_millis(500);
 pub struct DynamoStore {
     client: Client,
     connection: Connection,
+    streamed: &'static [Table],
+    unknown: Unknown,
 }
 
 impl DynamoStore {
-    /// The tables of a deployment; nothing is sent yet.
-    pub fn new(connection: &Connection) -> Self {
+    /// The tables of a deployment; nothing is sent yet. A relay reads the streams of those that are `streamed` beside those
+    /// of the outboxes, so that their items can carry messages.
+    pub fn new(connection: &Connection, streamed: &'static [Table]) -> Self {
         let retries = RetryConfig::standard()
             .with_max_attempts(READ_TRIES_MAX)
             .with_initial_backoff(READ_PAUSE)
@@ -55,7 +61,12 @@ impl DynamoStore {
             .build();
         let config =
             Config::from(&connection.sdk).to_builder().retry_config(retries).timeout_config(timeouts);
-        Self { client: Client::from_conf(config.build()), connection: connection.clone() }
+        Self {
+            client: Client::from_conf(config.build()),
+            connection: connection.clone(),
+            streamed,
+            unknown: Unknown::default(),
+        }
     }
 
     /// What a table is called in this deployment.

@@ -13,7 +13,7 @@ struct Dynamo {
 
 impl Dynamo {
     fn at(connection: Connection) -> Self {
-        Self { store: DynamoStore::new(&connection), connection }
+        Self { store: DynamoStore::new(&connection, &[conformance::THINGS]), connection }
     }
 }
 

@@ -8,6 +8,7 @@
 mod support;
 
 use aws::{Connection, DynamoStore};
+use aws_sdk_dynamodb::types::AttributeValue;
 use conformance::{OTHERS, THINGS, THINGS_EVENTS};
 use kernel::{CorrelationId, MessageId};
 use ports::{CommitError, Envelope, Held, Key, Record, Revision, Sources, Store, Table, Transaction};
@@ -51,7 +52,7 @@ impl Faulty {
         let proxy = support::setting("AWS_FAULTS_URL");
         let sdk = aws_config::from_env().endpoint_url(proxy).load().await;
         let through = Connection { sdk, prefix: direct.prefix.clone() };
-        let store = DynamoStore::new(&through);
+        let store = DynamoStore::new(&through, &[OTHERS]);
         // The proxy learns what DynamoDB is with the first request, which takes longer than a commit may.
         let key = counter("none", 0).key();
         for _ in 0..10 {
@@ -59,7 +60,12 @@ impl Faulty {
                 break;
             }
         }
-        Self { store, plain: DynamoStore::new(&direct), prefix: direct.prefix, sources: support::sources() }
+        Self {
+            store,
+            plain: DynamoStore::new(&direct, &[]),
+            prefix: direct.prefix,
+            sources: support::sources(),
+        }
     }
 
     /// Lets an operation on this test's tables misbehave: `fault` says how, as the rules of microburst have it.
@@ -270,6 +276,86 @@ async fn a_read_is_tried_again() {
         let items = world.store.get(&keys).await.unwrap();
         assert_eq!(items.iter().flatten().count(), keys.len(), "{operation}");
     }
+}
+
+/// A mark lies in a table whose items carry their messages.
+fn mark(name: &str, count: u64) -> Counter {
+    Counter { is_mark: true, ..counter(name, count) }
+}
+
+/// Creates a mark at 1 that carries a message.
+fn carrier(world: &Faulty, name: &str) -> Transaction {
+    let mut transaction = Transaction::new(world.sources.fresh_id());
+    transaction.create(&mark(name, 1)).unwrap();
+    transaction.emit(THINGS_EVENTS, world.message()).unwrap();
+    transaction
+}
+
+/// What a relay would find in the mark's item: the transaction that sent it.
+async fn sent_by(world: &Faulty, name: &str) -> Option<String> {
+    let client = aws_sdk_dynamodb::Client::new(&Connection::from_environment("").await.sdk);
+    let key = |text: &str| AttributeValue::S(text.to_owned());
+    let request = client.get_item().table_name(format!("{}{}", world.prefix, OTHERS.0));
+    let request = request.key("pk", key("counters")).key("sk", key(name)).consistent_read(true);
+    let item = request.send().await.unwrap().item.unwrap();
+    assert_eq!(item.contains_key("messages"), item.contains_key("sent_by"));
+    item.get("sent_by").map(|id| id.as_s().unwrap().clone())
+}
+
+#[tokio::test]
+async fn an_item_carries_its_messages_until_it_is_written_again() {
+    let world = Faulty::open().await;
+    let creation = carrier(&world, "a");
+    world.writes(&creation).await;
+    assert_eq!(sent_by(&world, "a").await, Some(creation.id().to_string()));
+    assert_eq!(world.count(THINGS_EVENTS).await, 0);
+    let conflict = world.store.commit(&carrier(&world, "a")).await;
+    assert!(matches!(conflict, Err(CommitError::Conflict { .. })), "{conflict:?}");
+
+    let mut ending = Transaction::independent(world.sources.fresh_id());
+    ending.replace(Revision::FIRST, &mark("a", 2)).unwrap();
+    world.writes(&ending).await;
+    assert_eq!(sent_by(&world, "a").await, None);
+
+    let mut again = Transaction::new(world.sources.fresh_id());
+    again.replace(Revision(2), &mark("a", 3)).unwrap();
+    again.emit(THINGS_EVENTS, world.message()).unwrap();
+    world.writes(&again).await;
+    assert_eq!(sent_by(&world, "a").await, Some(again.id().to_string()));
+}
+
+#[tokio::test]
+async fn a_carrier_whose_answer_was_lost_is_written_once() {
+    for lost in [cut(), json!({ "reset": true })] {
+        let world = Faulty::open().await;
+        world.on("PutItem", 2, lost);
+        let creation = carrier(&world, "a");
+        let committed = world.store.commit(&creation).await;
+        assert!(matches!(committed, Err(CommitError::Unknown(_))), "{committed:?}");
+        world.writes(&creation).await;
+        assert_eq!(sent_by(&world, "a").await, Some(creation.id().to_string()));
+        let items = world.plain.get(&[mark("a", 0).key()]).await.unwrap();
+        assert_eq!(items[0].as_ref().unwrap().revision, Revision::FIRST);
+    }
+}
+
+/// A consumer may have written the record anew before the same transaction is committed again. Taken for a conflict it
+/// would be decided again, and done twice.
+#[tokio::test]
+async fn a_carrier_whose_answer_was_lost_and_whose_item_went_on_stays_unknown() {
+    let world = Faulty::open().await;
+    world.on("PutItem", 1, cut());
+    let creation = carrier(&world, "a");
+    let committed = world.store.commit(&creation).await;
+    assert!(matches!(committed, Err(CommitError::Unknown(_))), "{committed:?}");
+    let mut ending = Transaction::independent(world.sources.fresh_id());
+    ending.replace(Revision::FIRST, &mark("a", 2)).unwrap();
+    world.plain.commit(&ending).await.unwrap();
+
+    let committed = world.store.commit(&creation).await;
+    assert!(matches!(committed, Err(CommitError::Unknown(_))), "{committed:?}");
+    let real = world.store.commit(&carrier(&world, "a")).await;
+    assert!(matches!(real, Err(CommitError::Conflict { .. })), "{real:?}");
 }
 
 /// Increments the counter and leaves a mark, both in one transaction.

@@ -296,7 +296,7 @@ async fn dead_letters_are_read_in_pages_of_all_queues() {
 #[tokio::test]
 async fn an_outbox_record_reaches_its_receivers() {
     let messaging = Messaging::open().await;
-    let store = DynamoStore::new(&messaging.connection);
+    let store = DynamoStore::new(&messaging.connection, &[]);
     let (mut placed, taken) = (messaging.envelope("PLACED_EVENT"), messaging.envelope("TAKEN_EVENT"));
     // A text that a customer may write and SQS refuses.
     placed.body = to_raw_value(&json!({ "text": "\u{fffe}\u{ffff}" })).unwrap();

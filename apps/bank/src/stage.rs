@@ -57,7 +57,7 @@ pub async fn run(stage: &Stage, command: &Command) -> Result<(), Failure> {
 
     let connection = aws::Connection::from_environment(format!("bank-{stage}-")).await;
     let (store, queues) =
-        (aws::DynamoStore::new(&connection), aws::SqsQueues::new(&connection, consumers::ALL));
+        (aws::DynamoStore::new(&connection, &[]), aws::SqsQueues::new(&connection, consumers::ALL));
     match command {
         Command::Audit(_) => audit::check(store, &queues, sources(), SHOWN_WITHIN).await,
         Command::Rebuild(_) => rebuild::build(store, sources()).await,

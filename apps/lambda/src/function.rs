@@ -13,7 +13,7 @@ use aws_lambda_events::event::sqs::SqsEvent;
 use axum::http::HeaderValue;
 use contracts::topology::{ROUTES, Route, Sender};
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
-use ports::{Consumer, Sources};
+use ports::{Consumer, Sources, Table};
 use runtime::{Policy, judge};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -25,6 +25,10 @@ use crate::invocation::Invocations;
 
 /// How many records a service may cache: none, because the events that would change them are heard by another process.
 pub const CACHED_NONE: u64 = 0;
+
+/// The tables whose streams a relay reads beside those of the outboxes, as the template has it: of an account and of an
+/// operation there is nearly always one record to write, and something to say of it.
+pub const STREAMED: &[Table] = &[accounts::records::ACCOUNTS, banking::records::OPERATIONS];
 
 /// For how long browsers keep to HTTPS: the gateway answers nothing else.
 const HTTPS_ONLY_FOR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -119,7 +123,7 @@ impl Function {
 
     /// The tables of its deployment.
     pub fn store(&self) -> DynamoStore {
-        DynamoStore::new(&self.connection)
+        DynamoStore::new(&self.connection, STREAMED)
     }
 
     /// The time and identifiers.

@@ -31,4 +31,6 @@ mod gateway;
 mod invocation;
 mod trace;
 
-pub use function::{CACHED_NONE, Failure, Function, optional_setting, parsed_setting, run, setting};
+pub use function::{
+    CACHED_NONE, Failure, Function, STREAMED, optional_setting, parsed_setting, run, setting,
+};

@@ -34,9 +34,11 @@ const TABLES: [&str; 12] = [
     "transactions",
 ];
 
-/// The outboxes, and who relays them.
-const RELAYS: [(&str, &str); 3] = [
+/// The tables with a stream, and who relays their messages.
+const RELAYS: [(&str, &str); 5] = [
+    ("accounts", "accounts_service_relay"),
     ("accounts_events", "accounts_service_relay"),
+    ("operations", "banking_service_relay"),
     ("operations_events", "banking_service_relay"),
     ("ledger_events", "ledger_service_relay"),
 ];
@@ -63,7 +65,7 @@ pub(super) struct Bank {
     settings: Vec<(String, String)>,
     queues: BTreeMap<&'static str, String>,
     functions: BTreeMap<&'static str, Function>,
-    /// The outbox records that were relayed.
+    /// The transactions whose messages were relayed.
     relayed: BTreeSet<String>,
 }
 
@@ -119,8 +121,8 @@ impl Bank {
     pub(super) fn settle(&mut self, batch_max: usize) -> Result<(), Fault> {
         loop {
             let mut is_idle = true;
-            for (outbox, relay) in RELAYS {
-                let records = self.new_records(outbox)?;
+            for (table, relay) in RELAYS {
+                let records = self.new_records(table)?;
                 for batch in records.chunks(batch_max) {
                     is_idle = false;
                     let answer = self.invoke(relay, &json!({"Records": batch}))?;
@@ -166,18 +168,21 @@ impl Bank {
         serde_json::from_str(&answer).map_err(|_| output(name, &answer.into()))
     }
 
-    /// The records of an outbox that were not relayed yet, as its stream hands them over.
-    fn new_records(&mut self, outbox: &str) -> Result<Vec<Value>, Fault> {
+    /// The items of a table whose messages were not relayed yet, as its stream hands them over: they are named by their
+    /// transaction in an outbox, and name it elsewhere.
+    fn new_records(&mut self, table: &str) -> Result<Vec<Value>, Fault> {
         let answer =
-            self.ask("DynamoDB_20120810.Scan", &json!({"TableName": format!("{PREFIX}{outbox}")}))?;
+            self.ask("DynamoDB_20120810.Scan", &json!({"TableName": format!("{PREFIX}{table}")}))?;
         let mut records = Vec::new();
-        for item in answer["Items"].as_array().into_iter().flatten() {
-            let transaction_id = item["pk"]["S"].as_str().unwrap_or_default().to_owned();
+        let items = answer["Items"].as_array().into_iter().flatten();
+        for item in items.filter(|item| item.get("messages").is_some()) {
+            let transaction_id = item["sent_by"]["S"].as_str().or(item["pk"]["S"].as_str());
+            let transaction_id = transaction_id.unwrap_or_default().to_owned();
             if self.relayed.insert(transaction_id.clone()) {
                 records.push(json!({
                     "eventID": transaction_id, "eventName": "INSERT", "eventVersion": "1.1",
                     "eventSource": "aws:dynamodb", "awsRegion": "us-east-1",
-                    "eventSourceARN": format!("arn:aws:dynamodb:us-east-1:000000000000:table/{PREFIX}{outbox}/stream/1"),
+                    "eventSourceARN": format!("arn:aws:dynamodb:us-east-1:000000000000:table/{PREFIX}{table}/stream/1"),
                     "dynamodb": {
                         "ApproximateCreationDateTime": 1_795_341_600,
                         "Keys": {"pk": item["pk"], "sk": item["sk"]},

@@ -1,11 +1,12 @@
 //! How an item lies in DynamoDB: every field of its body is an attribute of its own, so that a person can read it in
-//! the console, beside the four that are the store's.
+//! the console, beside those that are the store's.
 //!
 //! | attribute | type | what it is |
 //! |---|---|---|
 //! | `pk`, `sk` | S | the key of the table: partition and sort key |
 //! | `rev` | N | the revision, which conditions compare |
 //! | `ttl` | N | where the item expires: the second since the epoch from which DynamoDB may delete it |
+//! | `messages`, `sent_by` | L, S | the messages that leave with the item, and the transaction that sends them |
 //! | a field | S, N, BOOL, NULL, L, M | the field, with the type that JSON gives it |
 //!
 //! Numbers are integers of 64 bits, which DynamoDB keeps exactly. A fraction is refused: no record has one, money
@@ -29,10 +30,11 @@ const PARTITION: &str = "pk";
 const SORT: &str = "sk";
 const REVISION: &str = "rev";
 const EXPIRY: &str = "ttl";
-const STORES_OWN: [&str; 4] = [PARTITION, SORT, REVISION, EXPIRY];
-
-/// The sort key of every outbox record.
+/// What leaves with an item, and the sort key of every outbox record.
 const MESSAGES: &str = "messages";
+/// The transaction whose messages an item carries.
+const SENT_BY: &str = "sent_by";
+const STORES_OWN: [&str; 6] = [PARTITION, SORT, REVISION, EXPIRY, MESSAGES, SENT_BY];
 
 /// How long an outbox record is kept, in seconds: for three days an operator can see what was sent. A stream keeps
 /// it for one, and a transaction is recognised by it when it is committed again after its token was forgotten.
@@ -99,10 +101,26 @@ pub fn outbox_attributes(transaction_id: Uuid, messages: &[Envelope]) -> Result<
     let sent_at = messages.iter().map(|message| message.occurred_at).max().unwrap_or(Timestamp::EPOCH);
     let kept_until = sent_at.as_seconds() + MESSAGES_KEPT_SECONDS;
     attributes.insert(EXPIRY.to_owned(), AttributeValue::N(kept_until.to_string()));
+    attributes.insert(MESSAGES.to_owned(), messages_attribute(messages)?);
+    Ok(attributes)
+}
+
+/// Lets an item carry the messages of the transaction that writes it.
+pub fn carry(item: &mut Attributes, transaction_id: Uuid, messages: &[Envelope]) -> Result<(), Misfit> {
+    item.insert(MESSAGES.to_owned(), messages_attribute(messages)?);
+    item.insert(SENT_BY.to_owned(), transaction_attribute(transaction_id));
+    Ok(())
+}
+
+/// A transaction's id, for an item and for a condition.
+pub fn transaction_attribute(transaction_id: Uuid) -> AttributeValue {
+    AttributeValue::S(transaction_id.to_string())
+}
+
+fn messages_attribute(messages: &[Envelope]) -> Result<AttributeValue, Misfit> {
     let envelope = |message| serde_json::to_value(message).map_err(|_| Misfit::NoObject);
     let list = messages.iter().map(|message| attribute(envelope(message)?)).collect::<Result<_, _>>()?;
-    attributes.insert(MESSAGES.to_owned(), AttributeValue::L(list));
-    Ok(attributes)
+    Ok(AttributeValue::L(list))
 }
 
 /// The partition and sort key of an item.
@@ -117,7 +135,7 @@ pub fn read_place(attributes: &Attributes) -> Result<Place, Misfit> {
 /// The item that a table holds.
 pub fn read_item(table: Table, mut attributes: Attributes) -> Result<Item, Misfit> {
     let (partition, sort) = read_place(&attributes)?;
-    attributes.retain(|name, _| name != PARTITION && name != SORT);
+    attributes.retain(|name, _| ![PARTITION, SORT, MESSAGES, SENT_BY].contains(&name.as_str()));
     let revision = match attributes.remove(REVISION) {
         Some(AttributeValue::N(digits)) => digits.parse().map_err(|_| Misfit::Attribute(REVISION))?,
         _ => return Err(Misfit::Attribute(REVISION)),

@@ -1,4 +1,5 @@
-//! Writing: a transaction is one TransactWriteItems, an independent one is a conditional write for each of its items.
+//! Writing: a transaction is one TransactWriteItems, an independent one is a conditional write for each of its items, and
+//! one item that can carry its messages is [one item](super::carrying).
 //!
 //! What is known not to be written because of others' traffic is tried again here a few times, with a pause that
 //! doubles and jitters. Everything else is told at once, as the port has it.
@@ -19,7 +20,7 @@ use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem};
 use futures::future::join_all;
 use metrics::counter;
-use ports::{Action, CommitError, Expect, Transaction, Write};
+use ports::{Action, CommitError, Expect, Table, Transaction, Write};
 use uuid::Uuid;
 
 use super::DynamoStore;
@@ -48,12 +49,17 @@ impl DynamoStore {
         if transaction.is_empty() {
             return Ok(());
         }
-        let written = if transaction.is_independent() {
-            self.write_each(transaction).await
-        } else {
-            self.write_together(transaction).await
-        };
-        written.map_err(|failure| told(failure, transaction))
+        self.send(transaction).await.map_err(|failure| told(failure, transaction))
+    }
+
+    async fn send(&self, transaction: &Transaction) -> Result<(), Failure> {
+        if transaction.is_independent() {
+            return self.write_each(transaction).await;
+        }
+        match self.carrier(transaction)? {
+            Some((write, item)) => self.write_carrier(transaction.id(), write, item).await,
+            None => self.write_together(transaction).await,
+        }
     }
 
     /// All or nothing. The outbox record comes first, so that of many unexpected items it is the one that counts.
@@ -92,40 +98,36 @@ impl DynamoStore {
     }
 
     async fn write_alone(&self, transaction_id: Uuid, write: &Write) -> Result<(), Failure> {
-        let (expression, values) = condition(write.expect);
-        let table = self.name_of(write.key.table);
-        match &write.action {
-            Action::Put { revision, expires_at, body } => {
-                let item = attributes::item_attributes(&write.key, *revision, *expires_at, body)?;
-                let request = self.client.put_item().table_name(table).set_item(Some(item));
-                let request =
-                    request.condition_expression(expression).set_expression_attribute_values(values);
-                persistently(transaction_id, || async {
-                    let attempt = request.clone().customize().config_override(one_attempt());
-                    attempt.send().await.map(drop).map_err(|error| failure::of_write(&error))
-                })
-                .await
-            }
-            Action::Delete => {
-                let key = attributes::key_attributes(&write.key.partition, &write.key.sort);
-                let request = self.client.delete_item().table_name(table).set_key(Some(key));
-                let request =
-                    request.condition_expression(expression).set_expression_attribute_values(values);
-                persistently(transaction_id, || async {
-                    let attempt = request.clone().customize().config_override(one_attempt());
-                    attempt.send().await.map(drop).map_err(|error| failure::of_write(&error))
-                })
-                .await
-            }
-            Action::Check => {
-                let request = self.client.transact_write_items().transact_items(self.item_of(write)?);
-                persistently(transaction_id, || async {
-                    let attempt = request.clone().customize().config_override(one_attempt());
-                    attempt.send().await.map(drop).map_err(|error| failure::of_transaction(&error))
-                })
-                .await
-            }
+        if let Action::Put { revision, expires_at, body } = &write.action {
+            let item = attributes::item_attributes(&write.key, *revision, *expires_at, body)?;
+            let (expression, values) = condition(write.expect);
+            return self.put(transaction_id, write.key.table, item, expression, values).await;
         }
+        // Nothing deletes often enough for the one unit that a DeleteItem would save.
+        let request = self.client.transact_write_items().transact_items(self.item_of(write)?);
+        persistently(transaction_id, || async {
+            let attempt = request.clone().customize().config_override(one_attempt());
+            attempt.send().await.map(drop).map_err(|error| failure::of_transaction(&error))
+        })
+        .await
+    }
+
+    /// Writes one item under a condition.
+    pub(super) async fn put(
+        &self,
+        transaction_id: Uuid,
+        table: Table,
+        item: Attributes,
+        condition: &str,
+        values: Option<Attributes>,
+    ) -> Result<(), Failure> {
+        let request = self.client.put_item().table_name(self.name_of(table)).set_item(Some(item));
+        let request = request.condition_expression(condition).set_expression_attribute_values(values);
+        persistently(transaction_id, || async {
+            let attempt = request.clone().customize().config_override(one_attempt());
+            attempt.send().await.map(drop).map_err(|error| failure::of_write(&error))
+        })
+        .await
     }
 
     fn outbox_record(&self, transaction: &Transaction) -> Result<Option<TransactWriteItem>, Failure> {
@@ -188,7 +190,7 @@ impl From<BuildError> for Failure {
 }
 
 /// An expectation as DynamoDB's condition, and the values it speaks of.
-fn condition(expect: Expect) -> (&'static str, Option<Attributes>) {
+pub(super) fn condition(expect: Expect) -> (&'static str, Option<Attributes>) {
     let values =
         |revision| Some(HashMap::from([(":revision".to_owned(), attributes::revision_attribute(revision))]));
     match expect {

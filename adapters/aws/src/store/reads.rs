@@ -251,7 +251,7 @@ mod tests {
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .http_client(http_client_fn(move |_, _| slow.clone()))
             .build();
-        DynamoStore::new(&Connection { sdk, prefix: "test-".to_owned() })
+        DynamoStore::new(&Connection { sdk, prefix: "test-".to_owned() }, &[])
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use contracts::topology::{ROUTES, Sender, consumers};
+use ports::Table;
 use runtime::Policy;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::functions::FUNCTION;
 use crate::template::{PREFIX, Resource, Template};
@@ -49,30 +50,62 @@ fn environment<'a>(function: Resource<'a>, beginning: &str) -> BTreeMap<&'a str,
     variables.map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect()
 }
 
+/// The streams that a sender's relay reads, and what each tells it of: of an outbox what is new, of another table what
+/// carries messages.
+fn streams(sender: Sender) -> Vec<(&'static str, Value)> {
+    let new = json!({ "eventName": ["INSERT"] });
+    let carrying = json!({ "dynamodb": { "NewImage": { "sent_by": { "S": [{ "exists": true }] } } } });
+    let tables: &[Table] = match sender {
+        Sender::Accounts => accounts::records::TABLES,
+        Sender::Banking => banking::records::TABLES,
+        Sender::Ledger => ledger::records::TABLES,
+    };
+    let carriers = tables.iter().filter(|table| lambda::STREAMED.contains(table));
+    let carriers = carriers.map(|table| (table.0, carrying.clone()));
+    carriers.chain([(sender.outbox(), new)]).collect()
+}
+
+fn stream_of(template: &Template, table: &str) -> String {
+    template.only("AWS::DynamoDB::Table", "TableName", &format!("{PREFIX}{table}")).attribute("StreamArn")
+}
+
+fn relay_of(template: &Template, sender: Sender) -> Resource<'_> {
+    let stream = stream_of(template, sender.outbox());
+    function_of(template, template.only(MAPPING, "EventSourceArn", &stream))
+}
+
 #[test]
-fn every_outbox_has_one_relay_which_is_told_of_what_is_new_and_gives_nothing_up_silently() {
+fn every_stream_has_its_services_relay_which_is_told_of_what_is_new_and_gives_nothing_up_silently() {
     let template = Template::read();
     for sender in Sender::ALL {
-        let outbox =
-            template.only("AWS::DynamoDB::Table", "TableName", &format!("{PREFIX}{}", sender.outbox()));
-        let mapping = template.only(MAPPING, "EventSourceArn", &outbox.attribute("StreamArn"));
-        let id = mapping.id;
-        let pattern = json!([{ "Pattern": json!({ "eventName": ["INSERT"] }).to_string() }]);
-        assert_eq!(mapping.property("FilterCriteria.Filters"), &pattern, "{id}");
-        assert_eq!(mapping.text("StartingPosition"), "TRIM_HORIZON", "{id}");
-        assert_eq!(mapping.property("FunctionResponseTypes"), &json!(["ReportBatchItemFailures"]), "{id}");
-        assert_eq!(mapping.property("BisectBatchOnFunctionError"), true, "{id}");
-        assert!(mapping.number("MaximumRetryAttempts") >= 10, "{id}");
-        assert!((3_600..86_400).contains(&mapping.number("MaximumRecordAgeInSeconds")), "{id}");
-        assert_eq!(
-            mapping.text("DestinationConfig.OnFailure.Destination"),
-            format!("{FAILURES}.Arn"),
-            "{id}"
-        );
-        let relay = function_of(&template, mapping);
+        let relay = relay_of(&template, *sender);
+        let mut read = Vec::new();
+        for (table, pattern) in streams(*sender) {
+            let stream = stream_of(&template, table);
+            let mapping = template.only(MAPPING, "EventSourceArn", &stream);
+            read.push(stream);
+            let id = mapping.id;
+            assert_eq!(function_of(&template, mapping).id, relay.id, "{id}");
+            let filters = json!([{ "Pattern": pattern.to_string() }]);
+            assert_eq!(mapping.property("FilterCriteria.Filters"), &filters, "{id}");
+            assert_eq!(mapping.text("StartingPosition"), "TRIM_HORIZON", "{id}");
+            assert_eq!(
+                mapping.property("FunctionResponseTypes"),
+                &json!(["ReportBatchItemFailures"]),
+                "{id}"
+            );
+            assert_eq!(mapping.property("BisectBatchOnFunctionError"), true, "{id}");
+            assert!(mapping.number("MaximumRetryAttempts") >= 10, "{id}");
+            assert!((3_600..86_400).contains(&mapping.number("MaximumRecordAgeInSeconds")), "{id}");
+            assert_eq!(
+                mapping.text("DestinationConfig.OnFailure.Destination"),
+                format!("{FAILURES}.Arn"),
+                "{id}"
+            );
+        }
+        read.sort_unstable();
         for action in ["DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"] {
-            let streams = relay.allowed(&format!("dynamodb:{action}"));
-            assert_eq!(streams, [outbox.attribute("StreamArn")], "{}: {action}", relay.id);
+            assert_eq!(relay.allowed(&format!("dynamodb:{action}")), read, "{}: {action}", relay.id);
         }
     }
 }
@@ -81,10 +114,7 @@ fn every_outbox_has_one_relay_which_is_told_of_what_is_new_and_gives_nothing_up_
 fn every_relay_knows_and_may_send_to_its_receivers_and_to_nobody_else() {
     let template = Template::read();
     for sender in Sender::ALL {
-        let outbox =
-            template.only("AWS::DynamoDB::Table", "TableName", &format!("{PREFIX}{}", sender.outbox()));
-        let relay =
-            function_of(&template, template.only(MAPPING, "EventSourceArn", &outbox.attribute("StreamArn")));
+        let relay = relay_of(&template, *sender);
         let queues: Vec<_> =
             receivers(*sender).into_iter().map(|receiver| (receiver, queue(&template, receiver))).collect();
 
@@ -163,5 +193,6 @@ fn there_are_no_other_queues_and_mappings() {
     let template = Template::read();
     // Each consumer has two queues, and the relays have one for what they give up.
     assert_eq!(template.of_type(QUEUE).len(), 2 * consumers::ALL.len() + 1);
-    assert_eq!(template.of_type(MAPPING).len(), consumers::ALL.len() + Sender::ALL.len());
+    let streams: usize = Sender::ALL.iter().map(|sender| streams(*sender).len()).sum();
+    assert_eq!(template.of_type(MAPPING).len(), consumers::ALL.len() + streams);
 }

@@ -55,12 +55,14 @@ fn every_table_is_keyed_billed_kept_and_recovered_alike() {
 }
 
 #[test]
-fn only_outboxes_have_streams() {
+fn only_outboxes_and_tables_whose_items_carry_messages_have_streams() {
     let template = Template::read();
-    let outboxes: Vec<String> = Sender::ALL.iter().map(|sender| name(sender.outbox())).collect();
+    let outboxes = Sender::ALL.iter().map(|sender| name(sender.outbox()));
+    let streamed: BTreeSet<String> =
+        lambda::STREAMED.iter().map(|table| name(table.0)).chain(outboxes).collect();
     for table in template.of_type("AWS::DynamoDB::Table") {
-        let is_outbox = outboxes.iter().any(|outbox| outbox == table.text("TableName"));
+        let is_streamed = streamed.contains(table.text("TableName"));
         let stream = table.property("StreamSpecification.StreamViewType");
-        assert_eq!(stream.as_str(), is_outbox.then_some("NEW_IMAGE"), "{}", table.id);
+        assert_eq!(stream.as_str(), is_streamed.then_some("NEW_IMAGE"), "{}", table.id);
     }
 }
