@@ -1,22 +1,37 @@
-//! The command line.
+//! The command line: three trials of a bank, each with its own options.
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 
-/// Measures a bank under load: deposits accepted, deposits seen from end to end, and reads.
+/// Puts load on a bank.
 #[derive(Parser, Debug)]
 #[command(name = "bench", version)]
 pub struct Arguments {
-    /// The bank's binary; it is started on a fresh data directory, stopped and audited
-    #[arg(long, default_value = "target/release/bank", value_name = "PATH")]
-    pub bank: PathBuf,
+    /// What is tried.
+    #[command(subcommand)]
+    pub trial: Trial,
+}
+
+/// What is tried.
+#[derive(Subcommand, Debug)]
+pub enum Trial {
+    /// How fast: deposits accepted, deposits seen from end to end, and reads
+    Speed(SpeedOptions),
+    /// Too much: several times the load that the bank accepts, and what becomes of it
+    Overload(OverloadOptions),
+    /// For long: a steady load, and whether memory and disk stay bounded
+    Soak(SoakOptions),
+}
+
+/// The options of a trial of speed.
+#[derive(Args, Debug)]
+pub struct SpeedOptions {
+    #[command(flatten)]
+    pub bank: BankOptions,
     /// Measure the bank at this address instead, such as http://127.0.0.1:8080
     #[arg(long, conflicts_with = "bank")]
     pub url: Option<String>,
-    /// Where the data directory is made; it should lie on the disk that is to be measured
-    #[arg(long, default_value = "target/bench", value_name = "DIR")]
-    pub work_dir: PathBuf,
     /// Connections, each with one request at a time
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4_096))]
     pub connections: u32,
@@ -37,6 +52,63 @@ pub struct Arguments {
     pub json: Option<PathBuf>,
 }
 
+/// The options of a trial of overload.
+#[derive(Args, Debug)]
+pub struct OverloadOptions {
+    #[command(flatten)]
+    pub bank: BankOptions,
+    /// How long there is too much to do
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub seconds: u32,
+    /// How many times what the bank accepts at most is asked of it
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(2..=20))]
+    pub times: u32,
+    /// Judge nothing that depends on how fast the machine is, or on what else it does
+    #[arg(long)]
+    pub untimed: bool,
+}
+
+/// The options of a soak.
+#[derive(Args, Debug)]
+pub struct SoakOptions {
+    #[command(flatten)]
+    pub bank: BankOptions,
+    /// How long it takes
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=10_080))]
+    pub minutes: u32,
+    /// Requests a second; without it, half of what the bank turns out to sustain
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub rate: Option<u32>,
+    /// Where the samples are written, a line a second
+    #[arg(long, default_value = "target/bench/soak.csv", value_name = "FILE")]
+    pub csv: PathBuf,
+    /// Where the picture of them is written
+    #[arg(long, default_value = "target/bench/soak.svg", value_name = "FILE")]
+    pub plot: PathBuf,
+}
+
+/// Which bank is tried, and where it keeps its data.
+#[derive(Args, Debug)]
+pub struct BankOptions {
+    /// The bank's binary; it is started on a fresh data directory, stopped and audited
+    #[arg(long, default_value = "target/release/bank", value_name = "PATH")]
+    pub bank: PathBuf,
+    /// Where the data directory is made; it should lie on the disk that is to be measured
+    #[arg(long, default_value = "target/bench", value_name = "DIR")]
+    pub work_dir: PathBuf,
+}
+
+/// Who is there before the load begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Crowd {
+    /// The connections over which they are signed up.
+    pub connections: u32,
+    /// How many accounts there are.
+    pub accounts: u32,
+    /// How many people own them.
+    pub people: u32,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,9 +121,20 @@ mod tests {
 
     #[test]
     fn figures_that_make_no_sense_are_refused() {
-        for wrong in ["--connections=0", "--accounts=0", "--people=0", "--seconds=0", "--seconds=forever"] {
-            assert!(Arguments::try_parse_from(["bench", wrong]).is_err(), "{wrong}");
+        for wrong in [
+            "speed --connections=0",
+            "speed --accounts=0",
+            "speed --people=0",
+            "speed --seconds=0",
+            "speed --seconds=forever",
+            "speed --url=http://127.0.0.1:1 --bank=bank",
+            "overload --seconds=0",
+            "overload --times=1",
+            "soak --minutes=0",
+            "soak --rate=0",
+        ] {
+            let words = ["bench"].into_iter().chain(wrong.split(' '));
+            assert!(Arguments::try_parse_from(words).is_err(), "{wrong}");
         }
-        assert!(Arguments::try_parse_from(["bench", "--url=http://127.0.0.1:1", "--bank=bank"]).is_err());
     }
 }

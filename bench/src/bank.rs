@@ -74,6 +74,16 @@ impl Bank {
         &self.url
     }
 
+    /// Its process.
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where it keeps everything.
+    pub fn data_dir(&self) -> PathBuf {
+        self.run_dir.join("data")
+    }
+
     /// Stops the bank (SIGTERM), audits its books and removes its data. What the audit said is given back.
     pub fn stop_and_audit(mut self) -> Result<String, BankError> {
         let pid = self.child.id().to_string();
@@ -82,7 +92,7 @@ impl Bank {
         if !status.success() {
             return Err(BankError::Ended { status, log: self.log() });
         }
-        let data_dir = self.run_dir.join("data");
+        let data_dir = self.data_dir();
         let audit = Command::new(&self.binary)
             .arg("audit")
             .arg("--data-dir")

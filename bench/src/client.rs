@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -58,6 +58,8 @@ pub struct Outgoing {
 pub struct Answer {
     /// The status code.
     pub status: StatusCode,
+    /// When to ask again, if it says so.
+    pub retry_after: Option<HeaderValue>,
     /// The body.
     pub body: Bytes,
 }
@@ -87,6 +89,11 @@ impl Connection {
         Ok(Self { sender, host: server.host.clone() })
     }
 
+    /// Whether the bank has hung up.
+    pub fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
     /// Sends a request and reads the whole answer, whatever its status.
     pub async fn send(&mut self, outgoing: Outgoing) -> Result<Answer, ClientError> {
         let mut request = outgoing.request;
@@ -94,9 +101,10 @@ impl Connection {
         let exchange = async {
             self.sender.ready().await?;
             let response = self.sender.send_request(request).await?;
-            let status = response.status();
-            let body = response.into_body().collect().await?.to_bytes();
-            Ok(Answer { status, body })
+            let (head, body) = response.into_parts();
+            let retry_after = head.headers.get(RETRY_AFTER).cloned();
+            let body = body.collect().await?.to_bytes();
+            Ok(Answer { status: head.status, retry_after, body })
         };
         tokio::time::timeout(REQUEST_MAX, exchange).await.unwrap_or(Err(ClientError::TooSlow))
     }
@@ -137,8 +145,8 @@ impl Outgoing {
     }
 
     /// Signs the request.
-    pub fn bearer(self, bearer: &HeaderValue) -> Self {
-        self.header(AUTHORIZATION, bearer.clone())
+    pub fn bearer(self, bearer: HeaderValue) -> Self {
+        self.header(AUTHORIZATION, bearer)
     }
 }
 

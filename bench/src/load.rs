@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use hdrhistogram::Histogram;
 
-use crate::arguments::Arguments;
 use crate::client::{ClientError, Connection, Server};
 use crate::scenario::{Deposit, Scenario, Worker};
 use crate::settle;
@@ -53,6 +52,17 @@ pub struct Settled {
     pub elapsed: Duration,
 }
 
+/// How many call, and for how long.
+#[derive(Clone, Copy)]
+pub struct Extent {
+    /// Connections, each with one request at a time.
+    pub connections: u32,
+    /// How long it is measured.
+    pub seconds: u32,
+    /// How long it runs before it is measured.
+    pub warmup_seconds: u32,
+}
+
 #[derive(Clone, Copy)]
 struct Window {
     start: Instant,
@@ -69,22 +79,17 @@ struct Tally {
 }
 
 /// Runs a scenario on all connections at once.
-pub async fn run(
-    scenario: Scenario,
-    server: &Server,
-    accounts: &[Account],
-    arguments: &Arguments,
-) -> Measured {
+pub async fn run(scenario: Scenario, server: &Server, accounts: &[Account], extent: Extent) -> Measured {
     let begun = Instant::now();
-    let start = begun + Duration::from_secs(arguments.warmup_seconds.into());
-    let window = Window { start, end: start + Duration::from_secs(arguments.seconds.into()) };
-    let workers = (0..arguments.connections).map(|_| work(scenario, server, accounts, window));
+    let start = begun + Duration::from_secs(extent.warmup_seconds.into());
+    let window = Window { start, end: start + Duration::from_secs(extent.seconds.into()) };
+    let workers = (0..extent.connections).map(|_| work(scenario, server, accounts, window));
     let mut total = Tally::default();
     for tally in join_all(workers).await {
         total.add(tally);
     }
     let settled = match (scenario, total.failures) {
-        (Scenario::Accepted, 0) => settle_all(server, accounts, &mut total, begun, arguments).await,
+        (Scenario::Accepted, 0) => settle_all(server, accounts, &mut total, begun, extent.connections).await,
         _ => None,
     };
     Measured {
@@ -126,12 +131,12 @@ async fn settle_all(
     accounts: &[Account],
     total: &mut Tally,
     begun: Instant,
-    arguments: &Arguments,
+    connections: u32,
 ) -> Option<Settled> {
     let load_end = Instant::now();
     let mut recent: Vec<Deposit> = total.recent.drain(..).collect();
     recent.sort_by_key(|deposit| std::cmp::Reverse(deposit.accepted_at));
-    match settle::wait(server, accounts, &recent, arguments.connections).await {
+    match settle::wait(server, accounts, &recent, connections).await {
         Ok(settled_at) => {
             Some(Settled { drain: settled_at - load_end, deposits: total.steps, elapsed: settled_at - begun })
         }

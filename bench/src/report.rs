@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::arguments::Arguments;
+use crate::arguments::SpeedOptions;
 use crate::load::{Measured, Settled};
 
 /// Everything that was measured in one run.
@@ -48,12 +48,12 @@ struct Sustained {
 
 impl Report {
     /// Sums up a run without failures.
-    pub fn new(arguments: &Arguments, measured: &[Measured]) -> Self {
+    pub fn new(options: &SpeedOptions, measured: &[Measured]) -> Self {
         Self {
             cores: std::thread::available_parallelism().map_or(1, NonZero::get),
-            connections: arguments.connections,
-            accounts: arguments.accounts,
-            people: arguments.people,
+            connections: options.connections,
+            accounts: options.accounts,
+            people: options.people,
             scenarios: measured.iter().map(Figures::new).collect(),
             audit: None,
         }
@@ -89,13 +89,13 @@ impl Sustained {
 }
 
 /// How many in a second, rounded down.
-fn per_second(count: u64, elapsed: Duration) -> u64 {
+pub fn per_second(count: u64, elapsed: Duration) -> u64 {
     let rate = u128::from(count) * 1_000_000 / elapsed.as_micros().max(1);
     u64::try_from(rate).unwrap_or(u64::MAX)
 }
 
 /// Microseconds as milliseconds with two decimals.
-struct Millis(u64);
+pub struct Millis(pub u64);
 
 impl fmt::Display for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

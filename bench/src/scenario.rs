@@ -93,9 +93,9 @@ impl<'a> Worker<'a> {
         let version = scan::number(&operation, "account_version");
         let version = version.ok_or_else(|| incomplete(DEPOSIT, "account_version", &operation))?;
 
-        let Account { account_id, bearer, .. } = &self.accounts[account];
-        let balance =
-            Outgoing::get(uri(format!("/balances/{account_id}?min_version={version}"))?).bearer(bearer);
+        let Account { account_id, .. } = &self.accounts[account];
+        let balance = uri(format!("/balances/{account_id}?min_version={version}"))?;
+        let balance = Outgoing::get(balance).bearer(self.accounts[account].bearer());
         let balance = self.connection.expect(BALANCE, balance, StatusCode::OK).await?;
         match scan::number(&balance, "version") {
             Some(shown) if shown >= version => Ok(()),
@@ -104,20 +104,53 @@ impl<'a> Worker<'a> {
     }
 
     async fn read(&mut self, account: usize) -> Result<(), ClientError> {
-        let Account { balance, bearer, .. } = &self.accounts[account];
-        let balance = Outgoing::get(balance.clone()).bearer(bearer);
+        let balance = self.balance(account);
         self.connection.expect(BALANCE, balance, StatusCode::OK).await.map(|_| ())
     }
 
-    /// A deposit of a random amount under a key of its own.
+    /// What a customer may ask for next: of ten requests, five deposits, two withdrawals, a transfer and two balances.
+    pub fn any_request(&mut self) -> Result<Outgoing, ClientError> {
+        let account = rand::random_range(0..self.accounts.len());
+        match rand::random_range(0..10) {
+            0..5 => self.deposit(account),
+            5..7 => self.movement("/withdraw", account, &self.named(account)),
+            7 => {
+                let payee = rand::random_range(1..self.accounts.len().max(2));
+                let payee = &self.accounts[(account + payee) % self.accounts.len()].account_id;
+                let Account { account_id, .. } = &self.accounts[account];
+                let accounts = format!(r#""from_account_id":"{account_id}","to_account_id":"{payee}""#);
+                self.movement("/transfer", account, &accounts)
+            }
+            _ => Ok(self.balance(account)),
+        }
+    }
+
+    fn balance(&self, account: usize) -> Outgoing {
+        let account = &self.accounts[account];
+        Outgoing::get(account.balance.clone()).bearer(account.bearer())
+    }
+
     fn deposit(&mut self, account: usize) -> Result<Outgoing, ClientError> {
-        let Account { account_id, bearer, .. } = &self.accounts[account];
+        self.movement("/deposit", account, &self.named(account))
+    }
+
+    fn named(&self, account: usize) -> String {
+        format!(r#""account_id":"{}""#, self.accounts[account].account_id)
+    }
+
+    /// A movement of a random amount under a key of its own, between these accounts and by the owner of the first.
+    fn movement(
+        &mut self,
+        path: &'static str,
+        account: usize,
+        accounts: &str,
+    ) -> Result<Outgoing, ClientError> {
         let minor = rand::random_range(1..=AMOUNT_MINOR_MAX);
-        let body =
-            format!(r#"{{"account_id":"{account_id}","amount":"{}.{:02}"}}"#, minor / 100, minor % 100);
+        let body = format!(r#"{{{accounts},"amount":"{}.{:02}"}}"#, minor / 100, minor % 100);
         self.sequence += 1;
         let key = format!("{}-{}", self.key_prefix, self.sequence);
         let key = HeaderValue::try_from(key).map_err(|_| ClientError::Unusable)?;
-        Ok(Outgoing::post("/deposit", body).bearer(bearer).header(IDEMPOTENCY_KEY.clone(), key))
+        let bearer = self.accounts[account].bearer();
+        Ok(Outgoing::post(path, body).bearer(bearer).header(IDEMPOTENCY_KEY.clone(), key))
     }
 }

@@ -54,11 +54,11 @@ async fn completed(
     deposit: &Deposit,
     deadline: Instant,
 ) -> Result<Option<Instant>, ClientError> {
-    let bearer = &accounts[deposit.account].bearer;
+    let account = &accounts[deposit.account];
     let path = uri(format!("/operation-status/{}", deposit.operation_id))?;
     let mut was_open = false;
     loop {
-        let outgoing = Outgoing::get(path.clone()).bearer(bearer);
+        let outgoing = Outgoing::get(path.clone()).bearer(account.bearer());
         let operation = connection.expect(STATUS, outgoing, StatusCode::OK).await?;
         match scan::text(&operation, "status") {
             Some("COMPLETED") => return Ok(was_open.then(Instant::now)),

@@ -1,12 +1,14 @@
 //! What must exist before a bank can be measured: people who are signed in, and accounts that every service knows.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
 use hyper::header::HeaderValue;
 use hyper::{StatusCode, Uri};
 
-use crate::arguments::Arguments;
+use crate::arguments::Crowd;
 use crate::client::{ClientError, Connection, Outgoing, Server, incomplete, uri};
 use crate::scan;
 
@@ -14,25 +16,34 @@ use crate::scan;
 const KNOWN_MAX: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// A person who is signed in.
+pub struct Person {
+    credentials: String,
+    bearer: RefCell<HeaderValue>,
+}
+
 /// An account and the right to use it.
 pub struct Account {
     /// Its id.
     pub account_id: String,
-    /// Its owner's token, as it is sent.
-    pub bearer: HeaderValue,
+    /// Who owns it.
+    pub owner: Rc<Person>,
     /// Where its balance is read.
     pub balance: Uri,
 }
 
-/// Signs people up and opens their accounts, all over as many connections as the load will have.
-pub async fn accounts(server: &Server, arguments: &Arguments) -> Result<Vec<Account>, ClientError> {
+impl Account {
+    /// Its owner's token, as it is sent.
+    pub fn bearer(&self) -> HeaderValue {
+        self.owner.bearer.borrow().clone()
+    }
+}
+
+/// Signs people up and opens their accounts.
+pub async fn accounts(server: &Server, crowd: Crowd) -> Result<Vec<Account>, ClientError> {
     let started = Instant::now();
-    let people = shared_out(
-        server,
-        arguments.connections,
-        arguments.people,
-        async |connection: &mut Connection, _| sign_up(connection).await,
-    );
+    let sign_up = async |connection: &mut Connection, _| sign_up(connection).await.map(Rc::new);
+    let people = shared_out(server, crowd.connections, crowd.people, sign_up);
     let people = people.await?;
     println!("signed up {} people in {} ms", people.len(), started.elapsed().as_millis());
 
@@ -43,7 +54,7 @@ pub async fn accounts(server: &Server, arguments: &Arguments) -> Result<Vec<Acco
         await_known(connection, &account).await?;
         Ok(account)
     };
-    let accounts = shared_out(server, arguments.connections, arguments.accounts, open).await?;
+    let accounts = shared_out(server, crowd.connections, crowd.accounts, open).await?;
     println!("opened {} accounts in {} ms", accounts.len(), started.elapsed().as_millis());
     Ok(accounts)
 }
@@ -67,14 +78,32 @@ async fn shared_out<T>(
     Ok(shares.into_iter().flatten().collect())
 }
 
-/// A new person's token, as it is sent.
-async fn sign_up(connection: &mut Connection) -> Result<HeaderValue, ClientError> {
+/// Signs everybody in again, one after the other: a token is good for a quarter of an hour.
+pub async fn renew(server: &Server, accounts: &[Account]) -> Result<(), ClientError> {
+    let mut connection = Connection::open(server).await?;
+    let mut people: Vec<&Rc<Person>> = accounts.iter().map(|account| &account.owner).collect();
+    people.sort_by_key(|person| Rc::as_ptr(person));
+    people.dedup_by_key(|person| Rc::as_ptr(person));
+    for person in people {
+        let bearer = sign_in(&mut connection, &person.credentials).await?;
+        person.bearer.replace(bearer);
+    }
+    Ok(())
+}
+
+async fn sign_up(connection: &mut Connection) -> Result<Person, ClientError> {
     let luck = rand::random::<u64>();
     let credentials =
         format!(r#"{{"email":"bench-{luck:016x}@example.com","password":"Tulip/{:016x}"}}"#, !luck);
     let sign_up = Outgoing::post("/auth/sign-up", credentials.clone());
     connection.expect("POST /auth/sign-up", sign_up, StatusCode::CREATED).await?;
-    let sign_in = Outgoing::post("/auth/sign-in", credentials);
+    let bearer = RefCell::new(sign_in(connection, &credentials).await?);
+    Ok(Person { credentials, bearer })
+}
+
+/// A person's token, as it is sent.
+async fn sign_in(connection: &mut Connection, credentials: &str) -> Result<HeaderValue, ClientError> {
+    let sign_in = Outgoing::post("/auth/sign-in", credentials.to_owned());
     let asked = "POST /auth/sign-in";
     let tokens = connection.expect(asked, sign_in, StatusCode::OK).await?;
     let token =
@@ -82,23 +111,24 @@ async fn sign_up(connection: &mut Connection) -> Result<HeaderValue, ClientError
     HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| ClientError::Unusable)
 }
 
-async fn open(connection: &mut Connection, bearer: &HeaderValue) -> Result<Account, ClientError> {
+async fn open(connection: &mut Connection, owner: &Rc<Person>) -> Result<Account, ClientError> {
     let asked = "POST /accounts";
-    let open = Outgoing::post("/accounts", r#"{"name":"bench","currency":"EUR"}"#.to_owned()).bearer(bearer);
+    let open = Outgoing::post("/accounts", r#"{"name":"bench","currency":"EUR"}"#.to_owned());
+    let open = open.bearer(owner.bearer.borrow().clone());
     let account = connection.expect(asked, open, StatusCode::CREATED).await?;
     let account_id =
         scan::text(&account, "account_id").ok_or_else(|| incomplete(asked, "account_id", &account))?;
     let balance = uri(format!("/balances/{account_id}"))?;
-    Ok(Account { account_id: account_id.to_owned(), bearer: bearer.clone(), balance })
+    Ok(Account { account_id: account_id.to_owned(), owner: Rc::clone(owner), balance })
 }
 
 /// Waits until the account can be deposited on and its balance be read. The deposit that asks is one in a wrong
 /// currency: it is refused either way, but as 404 only while the account is unknown.
 async fn await_known(connection: &mut Connection, account: &Account) -> Result<(), ClientError> {
     let body = format!(r#"{{"account_id":"{}","amount":"1","currency":"USD"}}"#, account.account_id);
-    let deposit = || Outgoing::post("/deposit", body.clone()).bearer(&account.bearer);
+    let deposit = || Outgoing::post("/deposit", body.clone()).bearer(account.bearer());
     await_status(connection, "POST /deposit", deposit, StatusCode::UNPROCESSABLE_ENTITY).await?;
-    let balance = || Outgoing::get(account.balance.clone()).bearer(&account.bearer);
+    let balance = || Outgoing::get(account.balance.clone()).bearer(account.bearer());
     await_status(connection, "GET /balances/{account_id}", balance, StatusCode::OK).await
 }
 

@@ -122,11 +122,17 @@ impl Person {
             .json();
         assert_eq!(account["status"], "OPEN");
         let account_id = text(&account, "account_id").to_owned();
-        wait_until("banking knows a new account", || self.banking_knows(&account_id, currency).then_some(()));
+        self.account_is_known(&account_id, currency);
+        account_id
+    }
+
+    /// Waits until every service has heard of an account.
+    #[track_caller]
+    pub fn account_is_known(&self, account_id: &str, currency: &str) {
+        wait_until("banking knows a new account", || self.banking_knows(account_id, currency).then_some(()));
         wait_until("a new account has a balance", || {
             (self.get(format!("/balances/{account_id}")).send().status == 200).then_some(())
         });
-        account_id
     }
 
     /// Asks for a deposit in another currency. It is refused either way, but as 404 only while the account is unknown.
@@ -213,6 +219,12 @@ impl Person {
     /// Every item of a list, page by page. A page that is too long or a list that never ends fails the test.
     #[track_caller]
     pub fn all(&self, path: &str, limit: usize) -> Vec<Value> {
+        self.items(path, limit, |_| false)
+    }
+
+    /// The items of a list, page by page, to its end or until a page is enough.
+    #[track_caller]
+    pub fn items(&self, path: &str, limit: usize, is_enough: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         const PAGES_MAX: usize = 10_000;
         let separator = if path.contains('?') { '&' } else { '?' };
         let mut items = Vec::new();
@@ -223,8 +235,8 @@ impl Person {
             assert!(found.len() <= limit, "{path} gave {} items where {limit} were asked for", found.len());
             items.extend(found.iter().cloned());
             match page["next_cursor"].as_str() {
-                Some(next) => cursor = format!("&cursor={next}"),
-                None => return items,
+                Some(next) if !is_enough(found) => cursor = format!("&cursor={next}"),
+                Some(_) | None => return items,
             }
         }
         panic!("{path} has more than {PAGES_MAX} pages")
@@ -234,6 +246,18 @@ impl Person {
     #[track_caller]
     pub fn history(&self, account_id: &str) -> Vec<Value> {
         self.all(&format!("/transactions/{account_id}"), 100)
+    }
+
+    /// The same person, with tokens as new as they come.
+    #[track_caller]
+    #[must_use]
+    pub fn signed_in_again(&self) -> Self {
+        let tokens = self.sign_in_with(&self.password).must_be(200).json();
+        Self {
+            access_token: text(&tokens, "access_token").to_owned(),
+            refresh_token: text(&tokens, "refresh_token").to_owned(),
+            ..self.clone()
+        }
     }
 
     /// Signs in again with a password of her choice.

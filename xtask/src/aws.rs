@@ -4,16 +4,15 @@
 //! The deployed bank passes the same black-box suite as the one process, but for what only that one has. Then what
 //! lies behind the API is tried, and at the end the books are audited.
 
+use std::env;
 use std::ffi::OsStr;
-use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use crate::deployment::{self, STAGE};
 use crate::emulator::{Emulator, Policies};
 use crate::nextest::Nextest;
-use crate::process::{cargo, run, run_at_most};
+use crate::process::run_at_most;
 use crate::python::{EMULATOR, SAM};
 use crate::report::{Report, Verdict};
 use crate::server::{Folder, without_settings};
@@ -27,14 +26,17 @@ const CHECK_LIMIT: Duration = Duration::from_secs(300);
 /// takes five of them, so a crowd of tests waits for each other.
 const PATIENCE_MS: &str = "60000";
 
+/// Where DynamoDB Local listens, if somebody started it: its licence does not let a project bring it along.
+const DYNAMODB_LOCAL_URL: &str = "DYNAMODB_LOCAL_URL";
+
 const PROGRAMS: &str = "installation for AWS";
 const TEMPLATE: &str = "template.yaml";
 const ADAPTER: &str = "AWS adapter";
+const SECOND_OPINION: &str = "AWS adapter on DynamoDB Local";
 const FUNCTIONS: &str = "functions";
 const DEPLOYMENT: &str = "deployment";
 const BLACK_BOX: &str = "end to end on AWS";
 const FAULTS: &str = "faults on AWS";
-const COMMAND_LINE: &str = "command line for AWS";
 const OPERATIONS: &str = "operations on AWS";
 const AUDIT: &str = "audit of the books on AWS";
 
@@ -84,6 +86,11 @@ fn run_adapter(nextest: &Nextest<'_>, report: &mut Report) {
         return;
     };
     let is_clean = report.run(ADAPTER, || nextest.run(Suite::Adapter, &as_settings(&emulator)));
+    if let Some(url) = env::var_os(DYNAMODB_LOCAL_URL) {
+        let mut settings = as_settings(&emulator);
+        settings.push(("AWS_ENDPOINT_URL", &url));
+        report.run(SECOND_OPINION, || nextest.run(Suite::Store, &settings));
+    }
     drop(emulator);
     folder.leave(is_clean);
 }
@@ -103,7 +110,7 @@ fn run_deployed(nextest: &Nextest<'_>, report: &mut Report) {
         deployment::deploy(workspace, &emulator, folder.path()).map(|deployed| url = deployed)
     }) {
         println!("the bank serves at {url}");
-        is_clean = run_in(nextest, &emulator, &folder, &url, report);
+        is_clean = run_in(nextest, &emulator, &url, report);
     } else {
         report.leave_out([BLACK_BOX, FAULTS, OPERATIONS, AUDIT], "nothing is deployed");
     }
@@ -112,23 +119,12 @@ fn run_deployed(nextest: &Nextest<'_>, report: &mut Report) {
 }
 
 /// Runs what needs the deployed bank, and says whether all of it passed.
-fn run_in(
-    nextest: &Nextest<'_>,
-    emulator: &Emulator,
-    folder: &Folder,
-    url: &str,
-    report: &mut Report,
-) -> bool {
-    let workspace = nextest.workspace;
+fn run_in(nextest: &Nextest<'_>, emulator: &Emulator, url: &str, report: &mut Report) -> bool {
     let mut settings = as_settings(emulator);
     settings.extend([("API_URL", url.as_ref()), ("E2E_PATIENCE_MS", PATIENCE_MS.as_ref())]);
     let mut is_clean = report.run(BLACK_BOX, || nextest.run(Suite::Deployed, &settings));
     is_clean &= report.run(FAULTS, || nextest.run(Suite::Faults, &settings));
-    let bank = folder.path().join("bank");
-    if !report.run(COMMAND_LINE, || build_command_line(workspace, &bank)) {
-        report.leave_out([OPERATIONS, AUDIT], "there is no command line for AWS");
-        return false;
-    }
+    let bank = nextest.workspace.debug_binary("bank");
     settings.push(("BANK_BINARY", bank.as_ref()));
     is_clean &= report.run(OPERATIONS, || nextest.run(Suite::Operated, &settings));
     is_clean &= report.run(AUDIT, || {
@@ -137,15 +133,6 @@ fn run_in(
         run_at_most(without_settings(&mut command), CHECK_LIMIT)
     });
     is_clean
-}
-
-/// The bank's command line with what it needs for AWS, built with the features of the tests: nearly all is there. It is
-/// put aside, as the next build of the tests puts a bank without AWS in its place.
-fn build_command_line(workspace: &Workspace, bank: &Path) -> Result<(), Fault> {
-    let mut build = cargo(&["build", "--workspace", "--bin", "bank", "--features", "bank/aws"]);
-    run(build.current_dir(&workspace.root))?;
-    fs::copy(workspace.debug_binary("bank"), bank).map_err(Fault::file(bank))?;
-    Ok(())
 }
 
 fn start(

@@ -26,6 +26,9 @@ pub enum Fault {
     /// A program that serves did not come up.
     #[error("{program} did not come up: {reason}; its output:\n{output}")]
     NoAnswer { program: &'static str, reason: String, output: String },
+    /// A bug cannot be planted, or was not caught.
+    #[error("{0}")]
+    Sabotage(String),
     /// A filter that finds nothing is most likely misspelt.
     #[error("no test is named so")]
     NoTest,

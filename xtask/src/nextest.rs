@@ -1,7 +1,8 @@
 //! Nextest, on the whole workspace.
 //!
 //! The whole workspace is named in every build of tests and the suites choose among it, because a build of fewer
-//! packages has other features and would compile the dependencies again.
+//! packages has other features and would compile the dependencies again. For the same reason the command line's part for AWS
+//! is in all of them, though only some tests ask for it.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -14,6 +15,9 @@ use crate::suites::{Suite, holds_a_test};
 use crate::tally::Tally;
 use crate::tools::NEXTEST;
 use crate::{Fault, Workspace};
+
+/// What every build of the tests has, so that AWS's SDK is compiled once.
+pub(crate) const WITH_AWS: [&str; 2] = ["--features", "bank/aws"];
 
 /// The runner of one task.
 pub(crate) struct Nextest<'run> {
@@ -67,7 +71,8 @@ impl<'run> Nextest<'run> {
         let mut command = Command::new(&self.program);
         without_settings(&mut command);
         command.current_dir(&self.workspace.root);
-        command.args(["nextest", verb, "--workspace", "--filterset", suite.filterset()]).args(self.filters);
+        command.args(["nextest", verb, "--workspace"]).args(WITH_AWS);
+        command.args(["--filterset", suite.filterset()]).args(self.filters);
         command
     }
 }

@@ -1,16 +1,16 @@
 //! The tests of the bank in one process: the release build under the black-box suite, an audit of the books that the
-//! suite leaves behind, and the tests that kill the bank.
+//! suite leaves behind, and the tests that kill the bank and let its disk fail.
 
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::Workspace;
 use crate::nextest::Nextest;
 use crate::process::{cargo, run, run_at_most};
 use crate::report::{Report, Verdict};
 use crate::server::{Folder, Server, without_settings};
 use crate::suites::Suite;
+use crate::{Fault, Workspace, bench, schemathesis, simulate};
 
 /// How long the audit of what one run of the suite leaves behind may take.
 const AUDIT_LIMIT: Duration = Duration::from_secs(120);
@@ -19,7 +19,7 @@ const RELEASE: &str = "release build";
 const BLACK_BOX: &str = "end to end";
 const STOP: &str = "graceful stop";
 const AUDIT: &str = "audit of the books";
-const CRASH: &str = "kill -9 and restart";
+const CRASH: &str = "kill -9 and failing disks";
 
 /// The build of the bank as it is delivered.
 pub(crate) fn build_bank(workspace: &Workspace) -> Command {
@@ -53,6 +53,11 @@ pub(crate) fn run_all(nextest: &Nextest<'_>, report: &mut Report) {
     if wants_black_box {
         run_black_box(nextest, &binary, report);
     }
+    if nextest.is_whole() {
+        simulate::run_part(workspace, report);
+        schemathesis::run_part(workspace, &binary, report);
+        bench::run_part(workspace, &binary, report);
+    }
     if wants_crash {
         report.run(CRASH, || nextest.run(Suite::Crash, &[("BANK_BINARY", binary.as_ref())]));
     }
@@ -74,10 +79,13 @@ fn run_black_box(nextest: &Nextest<'_>, binary: &Path, report: &mut Report) {
         nextest.run(Suite::OneProcess, &settings)
     });
     is_clean &= report.run(STOP, || server.stop());
-    is_clean &= report.run(AUDIT, || {
-        let mut command = Command::new(binary);
-        command.arg("audit").arg("--data-dir").arg(folder.data());
-        run_at_most(without_settings(&mut command), AUDIT_LIMIT)
-    });
+    is_clean &= report.run(AUDIT, || audit(binary, &folder));
     folder.leave(is_clean);
+}
+
+/// Audits the books that were left in the folder.
+pub(crate) fn audit(binary: &Path, folder: &Folder) -> Result<(), Fault> {
+    let mut command = Command::new(binary);
+    command.arg("audit").arg("--data-dir").arg(folder.data());
+    run_at_most(without_settings(&mut command), AUDIT_LIMIT)
 }

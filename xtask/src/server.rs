@@ -68,16 +68,22 @@ impl Folder {
 
 impl Server {
     /// Starts the bank and waits until it says where it listens.
+    pub(crate) fn start(binary: &Path, folder: &Folder) -> Result<Self, Fault> {
+        Self::start_with(binary, folder, &[])
+    }
+
+    /// Starts the bank with these options too.
     ///
     /// Its rate limits are off: the suite is one address and signs up more people than a person ever would.
-    pub(crate) fn start(binary: &Path, folder: &Folder) -> Result<Self, Fault> {
+    pub(crate) fn start_with(binary: &Path, folder: &Folder, options: &[&str]) -> Result<Self, Fault> {
         let log = folder.log();
         let output = File::create(&log).map_err(Fault::file(&log))?;
         let errors = output.try_clone().map_err(Fault::file(&log))?;
         let mut command = Command::new(binary);
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--rate-limit", "off", "--data-dir"])
-            .arg(folder.data());
+            .arg(folder.data())
+            .args(options);
         without_settings(&mut command);
         let child = command
             .stdin(Stdio::null())

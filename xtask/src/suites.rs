@@ -19,6 +19,8 @@ pub(crate) enum Suite {
     Crash,
     /// Those of the adapter, against an emulator.
     Adapter,
+    /// Those of the adapter that need no more than a store.
+    Store,
     /// Those that talk to the bank at `API_URL`, on AWS.
     Deployed,
     /// Those that let the store of the deployed bank fail, by themselves.
@@ -37,6 +39,7 @@ impl Suite {
             Self::OneProcess => "package(e2e) & not binary(=crash) & not binary(=faults)",
             Self::Crash => "package(e2e) & binary(=crash)",
             Self::Adapter => "package(aws) & kind(test)",
+            Self::Store => "package(aws) & binary(=conformance)",
             Self::Deployed => "package(e2e) & binary(=suite) & not test(/^local::/)",
             Self::Faults => "package(e2e) & binary(=faults)",
             Self::Operated => "package(lambda) & binary(=deployed)",

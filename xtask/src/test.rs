@@ -1,15 +1,15 @@
 //! `cargo xtask test`: every test there is.
 //!
-//! First what runs in process, then the two worlds: the bank in one process ([`one_process`]) and the bank on AWS
+//! First what runs in process and the simulation, then the two worlds: the bank in one process ([`one_process`]) and the bank on AWS
 //! ([`aws`]), each started for its tests and stopped behind them. A part that fails does not keep the others from
 //! running, unless they need what it makes.
 
-use crate::nextest::Nextest;
+use crate::nextest::{Nextest, WITH_AWS};
 use crate::process::{Stream, cargo, run_reading};
 use crate::report::{Report, Verdict};
 use crate::suites::{Suite, has_doc_tests};
 use crate::tally::Tally;
-use crate::{Fault, Workspace, aws, one_process};
+use crate::{Fault, Workspace, aws, one_process, simulate};
 
 const IN_PROCESS: &str = "unit and integration tests";
 const DOCUMENTATION: &str = "documentation tests";
@@ -30,6 +30,9 @@ pub(crate) fn run_all(workspace: &Workspace, filters: &[String], report: &mut Re
         Ok(true) => _ = report.run(DOCUMENTATION, || run_documentation(workspace)),
         Err(fault) => _ = report.run(DOCUMENTATION, || Verdict::from(Err(fault))),
     }
+    if nextest.is_whole() {
+        simulate::run_part(workspace, report);
+    }
     one_process::run_all(&nextest, report);
     aws::run_all(&nextest, report);
     if report.tally() == Tally::default() {
@@ -40,7 +43,7 @@ pub(crate) fn run_all(workspace: &Workspace, filters: &[String], report: &mut Re
 fn run_documentation(workspace: &Workspace) -> Verdict {
     let mut tally = Tally::default();
     let mut command = cargo(&["test", "--doc", "--workspace", "--no-fail-fast", "--quiet"]);
-    let result = run_reading(command.current_dir(&workspace.root), Stream::Output, |line| {
+    let result = run_reading(command.args(WITH_AWS).current_dir(&workspace.root), Stream::Output, |line| {
         tally += Tally::of_harness(line).unwrap_or_default();
     });
     Verdict { tally, note: None, fault: result.err() }

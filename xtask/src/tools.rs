@@ -1,8 +1,8 @@
-//! The two programs the tasks need beside cargo, pinned.
+//! The programs the tasks need beside cargo, pinned.
 //!
 //! A tool that is installed already and new enough is used: to compile one costs minutes. Otherwise it is built
 //! from the package registry into `target/tools`, where it is found the next time. It is built without
-//! optimisation: that halves the wait, and neither tool does work that anybody would notice.
+//! optimisation: that halves the wait, and none of them does work that anybody would notice.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -33,13 +33,18 @@ pub(crate) const NEXTEST: Tool = Tool {
 pub(crate) const DENY: Tool =
     Tool { program: "cargo-deny", pinned: "0.20.2", oldest: (0, 18, 0), features: &[] };
 
+/// Puts small faults into the code, one at a time, and runs the tests. Its names for them are in `.cargo/mutants.toml`,
+/// so an older one is not good enough.
+pub(crate) const MUTANTS: Tool =
+    Tool { program: "cargo-mutants", pinned: "27.1.0", oldest: (27, 1, 0), features: &[] };
+
 impl Tool {
     /// Where the tool is, installed if it has to be.
     pub(crate) fn locate(&self, workspace: &Workspace) -> Result<PathBuf, Fault> {
         let folder = workspace.target.join("tools");
         let own = folder.join("bin").join(self.program).with_extension(std::env::consts::EXE_EXTENSION);
         for candidate in [own.as_path(), Path::new(self.program)] {
-            if version_of(candidate).is_some_and(|version| version >= self.oldest) {
+            if self.version_of(candidate).is_some_and(|version| version >= self.oldest) {
                 return Ok(candidate.to_owned());
             }
         }
@@ -48,12 +53,15 @@ impl Tool {
         run(install.arg(&folder).args(self.features).arg(self.program))?;
         Ok(own)
     }
-}
 
-/// The version a tool gives for itself, such as `cargo-nextest 0.9.143 (60fa45f63 2026-08-04)`.
-fn version_of(program: &Path) -> Option<(u64, u64, u64)> {
-    let output = Command::new(program).arg("--version").stderr(Stdio::null()).output().ok()?;
-    parse_version(&String::from_utf8_lossy(&output.stdout))
+    /// The version that a tool gives for itself, called as cargo calls it, such as
+    /// `cargo-nextest 0.9.143 (60fa45f63 2026-08-04)`.
+    fn version_of(&self, candidate: &Path) -> Option<(u64, u64, u64)> {
+        let subcommand = self.program.trim_start_matches("cargo-");
+        let output =
+            Command::new(candidate).args([subcommand, "--version"]).stderr(Stdio::null()).output().ok()?;
+        parse_version(&String::from_utf8_lossy(&output.stdout))
+    }
 }
 
 fn parse_version(text: &str) -> Option<(u64, u64, u64)> {
@@ -83,7 +91,7 @@ mod tests {
 
     #[test]
     fn what_is_pinned_is_new_enough() {
-        for tool in [NEXTEST, DENY] {
+        for tool in [NEXTEST, DENY, MUTANTS] {
             assert!(parse_version(&format!("{} {}", tool.program, tool.pinned)) >= Some(tool.oldest));
         }
     }

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use xtask::architecture::{
-    DOMAIN_MODULE, SOURCE_LINES_MAX, dependency_faults, domain_faults, length_faults, service_file_faults,
-    sources_under,
+    DOMAIN_MODULE, SOURCE_LINES_MAX, auditor_faults, dependency_faults, domain_faults, length_faults,
+    service_file_faults, sources_under,
 };
 use xtask::{Crate, Dependency, DependencyKind, Fault, Workspace};
 
@@ -83,6 +83,31 @@ fn every_service_has_the_same_files() {
         })
         .collect();
     assert_none(&faults);
+}
+
+#[test]
+fn the_auditor_shares_no_code_with_the_bank() {
+    let workspace = Workspace::read().unwrap();
+    let source = "simulation/src".to_owned();
+    let mut auditor = sources(&workspace, &[source]).unwrap();
+    auditor.retain(|(name, _)| name.contains("/auditor") && !name.ends_with("/tests.rs"));
+    assert!(auditor.len() > 5, "only {} files of the auditor were found", auditor.len());
+    let faults: Vec<_> =
+        auditor.iter().flat_map(|(name, text)| auditor_faults(name, text, &workspace.crates)).collect();
+    assert_none(&faults);
+}
+
+#[test]
+fn what_the_auditor_takes_from_the_bank_is_found() {
+    let crates = around(member("bank", "apps/bank", &[]));
+    for breach in ["use ledger::domain;", "let id: kernel::AccountId;", "use crate::plan::Plan;"] {
+        assert_eq!(auditor_faults("model.rs", breach, &crates).len(), 1, "{breach}");
+    }
+    for harmless in
+        ["use crate::record::Record;", "// ledger::domain", "use super::model;", "subledger::read()"]
+    {
+        assert_eq!(auditor_faults("model.rs", harmless, &crates), [""; 0], "{harmless}");
+    }
 }
 
 #[test]

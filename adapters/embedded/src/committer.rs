@@ -32,7 +32,7 @@ use crate::schema::Schema;
 use crate::{Health, locked, upkeep};
 
 /// The most pieces of work that wait.
-const QUEUE_WORKS_MAX: usize = 4_096;
+pub(crate) const QUEUE_WORKS_MAX: usize = 4_096;
 /// The most bytes of transactions that wait.
 const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The most pieces of work in one group, so that the first of them is not kept waiting for long.
@@ -438,3 +438,7 @@ fn refuse(work: Work, error: CommitError) {
 fn tell<T>(answer: Answer<T>, result: Result<T, CommitError>) {
     drop(answer.send(result));
 }
+
+#[cfg(test)]
+#[path = "committer_tests.rs"]
+mod tests;

@@ -55,6 +55,9 @@ use open::Lock;
 use reader::Reader;
 use schema::{Schema, read_back, stored};
 
+/// The most transactions and other pieces of work that wait for the committer; further ones are refused as busy.
+pub const WORKS_WAITING_MAX: usize = committer::QUEUE_WORKS_MAX;
+
 /// When to try again what the store can never take, or what came after its end.
 const NEVER_RETRY_AFTER: Duration = Duration::from_secs(5);
 

@@ -1,5 +1,9 @@
 //! Opening: the directory, the lock, the checks, and how each connection is set up.
 //!
+//! All files are for their owner alone, whatever the umask. Who can write into the directory could put files of her
+//! own in their place, so one that anybody can write into is refused. A group may be let in, as platforms do that mount
+//! a volume for a group.
+//!
 //! Every error is one line that names the path, for somebody who has just typed a command.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -15,8 +19,16 @@ use crate::schema::VERSION;
 const STORE_FILE: &str = "bank.sqlite3";
 /// The name of the file that is locked for as long as the store is open.
 const LOCK_FILE: &str = "LOCK";
+/// Every file of the store: these two, and SQLite's write-ahead log with its index.
+const FILES: [&str; 4] = [LOCK_FILE, STORE_FILE, "bank.sqlite3-wal", "bank.sqlite3-shm"];
 /// The longest announcement, in bytes.
 const ANNOUNCEMENT_MAX: u64 = 256;
+/// What a directory or a file of the store may be to others than its owner: files nothing, and a directory not writable
+/// for everybody.
+#[cfg(unix)]
+const OTHERS: u32 = 0o077;
+#[cfg(unix)]
+const WRITABLE_FOR_ALL: u32 = 0o002;
 /// How long the check of the file's structure may hold up the start. It covers a small store whole.
 const CHECK_TIME_MAX: Duration = Duration::from_millis(500);
 /// How many steps of SQLite's machine lie between two looks at the clock.
@@ -53,6 +65,12 @@ pub enum OpenError {
         data_dir: PathBuf,
         /// What the operating system says.
         reason: String,
+    },
+    /// Anybody can put files into the directory, or others in the place of the store's.
+    #[error("anybody can write into the data directory {}: make it private (chmod 700)", .data_dir.display())]
+    Exposed {
+        /// The data directory.
+        data_dir: PathBuf,
     },
     /// A newer version of the program wrote it.
     #[error("the store {} was written by a newer version (layout {found}, this version knows {VERSION})", .file.display())]
@@ -114,6 +132,9 @@ impl Lock {
     pub(crate) fn take(data_dir: &Path) -> Result<Self, OpenError> {
         let not_writable = |error: io::Error| OpenError::not_writable(data_dir, &error);
         make_directory(data_dir).map_err(not_writable)?;
+        if is_writable_for_all(data_dir).map_err(not_writable)? {
+            return Err(OpenError::Exposed { data_dir: data_dir.to_owned() });
+        }
         let mut file = owner_only().read(true).open(data_dir.join(LOCK_FILE)).map_err(not_writable)?;
         match file.try_lock() {
             Ok(()) => file.set_len(0).map_err(not_writable)?,
@@ -125,6 +146,9 @@ impl Lock {
         }
         // SQLite gives its other files the permissions of this one.
         owner_only().open(data_dir.join(STORE_FILE)).map_err(not_writable)?;
+        for name in FILES {
+            make_private(&data_dir.join(name)).map_err(not_writable)?;
+        }
         File::open(data_dir).and_then(|directory| directory.sync_all()).map_err(not_writable)?;
         Ok(Self { file })
     }
@@ -165,6 +189,39 @@ fn make_directory(data_dir: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(data_dir)
+}
+
+#[cfg(unix)]
+fn is_writable_for_all(data_dir: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(data_dir.metadata()?.permissions().mode() & WRITABLE_FOR_ALL != 0)
+}
+
+/// Takes from others what they may do with a file, if it is there: one that was put back from a copy has whatever its
+/// maker's umask left.
+#[cfg(unix)]
+fn make_private(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = match path.metadata() {
+        Ok(metadata) => metadata.permissions().mode(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if mode & OTHERS == 0 {
+        return Ok(());
+    }
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & 0o700))
+}
+
+// Elsewhere the rights of the data directory have this part.
+#[cfg(not(unix))]
+fn is_writable_for_all(_: &Path) -> io::Result<bool> {
+    Ok(false)
+}
+
+#[cfg(not(unix))]
+fn make_private(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// The connection that writes, after a look at what the file is.

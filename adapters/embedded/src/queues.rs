@@ -118,6 +118,12 @@ impl QueueAdmin for EmbeddedStore {
 }
 
 impl EmbeddedStore {
+    /// How many messages wait for their first delivery to a consumer. It takes no look at the disk.
+    pub fn waiting(&self, consumer: &str) -> u64 {
+        let waiting = self.inner.log.waiting();
+        waiting.iter().find(|(name, _)| *name == consumer).map_or(0, |(_, waiting)| *waiting)
+    }
+
     /// Takes what is due again. There is no await in here, so that nothing taken can be lost.
     fn take_due(&self, consumer: &'static str, limit: usize) -> Result<Vec<Received>, Unavailable> {
         let log = &self.inner.log;
@@ -232,3 +238,7 @@ fn text(
         connection.prepare_cached(sql)?.query_row(params, |row| row.get(0)).optional()?;
     Ok(found.flatten().and_then(|text| text.parse().ok()))
 }
+
+#[cfg(test)]
+#[path = "queues_tests.rs"]
+mod tests;

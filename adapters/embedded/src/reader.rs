@@ -333,3 +333,7 @@ pub(crate) fn cursors(connection: &Connection) -> rusqlite::Result<BTreeMap<(Str
     let rows = statement.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), read_back(row.get(2)?))))?;
     rows.collect()
 }
+
+#[cfg(test)]
+#[path = "reader_tests.rs"]
+mod tests;

@@ -122,11 +122,18 @@ impl Broker {
     }
 
     pub fn forget_receipts(&mut self, now: Timestamp) {
-        for queue in &mut self.queues {
-            for copy in std::mem::take(&mut queue.received).into_values() {
-                queue.later.insert((now, next(&mut self.serial)), copy);
-            }
-        }
+        self.queues.iter_mut().for_each(|queue| queue.forget_receipts(&mut self.serial, now));
+    }
+
+    pub fn forget_receipts_of(&mut self, consumer: &str, now: Timestamp) {
+        let queue = self.queues.iter_mut().filter(|queue| queue.subscription.consumer == consumer);
+        queue.for_each(|queue| queue.forget_receipts(&mut self.serial, now));
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.queues
+            .iter()
+            .all(|queue| queue.ready.is_empty() && queue.later.is_empty() && queue.received.is_empty())
     }
 
     pub fn depths(&self) -> Vec<QueueDepth> {
@@ -159,6 +166,12 @@ impl Broker {
 impl Queue {
     fn hears(&self, outbox: Table, kind: &str) -> bool {
         self.subscription.outboxes.contains(&outbox) && self.subscription.kinds.contains(&kind)
+    }
+
+    fn forget_receipts(&mut self, serial: &mut u64, now: Timestamp) {
+        for copy in std::mem::take(&mut self.received).into_values() {
+            self.later.insert((now, next(serial)), copy);
+        }
     }
 
     /// What is due again goes first.

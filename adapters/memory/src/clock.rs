@@ -1,7 +1,7 @@
 //! A clock and identifiers that a test can foresee.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use kernel::Timestamp;
@@ -15,25 +15,36 @@ const BEGINNING: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 /// A clock that begins at 2026-01-01T00:00:00Z and runs with tokio's time.
 ///
 /// In a runtime whose time is paused it stands still until every task sleeps, so that a run is the same each time;
-/// elsewhere it runs like any clock. [`TestClock::advance`] moves it forward by hand. Clones are the same clock.
+/// elsewhere it runs like any clock. [`TestClock::advance`] moves it forward by hand, and [`TestClock::turn_back`] back
+/// as a time server may. Clones are the same clock.
 #[derive(Clone)]
 pub struct TestClock {
     began: Instant,
-    advanced_ms: Arc<AtomicU64>,
+    advanced_ms: Arc<AtomicI64>,
 }
 
 impl TestClock {
     /// Moves the clock forward, whole milliseconds. Timers of tokio do not see it.
     pub fn advance(&self, duration: Duration) {
-        let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        self.advanced_ms.fetch_add(duration_ms, Ordering::SeqCst);
+        self.advanced_ms.fetch_add(millis(duration), Ordering::SeqCst);
+    }
+
+    /// Moves the clock back, whole milliseconds. Timers of tokio do not see it.
+    pub fn turn_back(&self, duration: Duration) {
+        self.advanced_ms.fetch_sub(millis(duration), Ordering::SeqCst);
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        BEGINNING + self.began.elapsed() + Duration::from_millis(self.advanced_ms.load(Ordering::SeqCst))
+        let advanced_ms = self.advanced_ms.load(Ordering::SeqCst);
+        let elapsed_ms = millis(self.began.elapsed());
+        Timestamp::from_millis(BEGINNING.as_millis() + elapsed_ms + advanced_ms)
     }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Identifiers of version 7 with the clock's time and a counter where others have chance.
@@ -56,7 +67,7 @@ impl Ids for SteppedIds {
 
 /// A test's time and identifiers, and the clock to move the time by.
 pub fn sources() -> (Sources, TestClock) {
-    let clock = TestClock { began: Instant::now(), advanced_ms: Arc::new(AtomicU64::new(0)) };
+    let clock = TestClock { began: Instant::now(), advanced_ms: Arc::new(AtomicI64::new(0)) };
     let ids = SteppedIds { clock: clock.clone(), made: AtomicU64::new(0) };
     (Sources::new(clock.clone(), ids), clock)
 }
@@ -73,6 +84,8 @@ mod tests {
         assert_eq!(sources.now().to_string(), "2026-01-01T00:00:01.500Z");
         clock.advance(Duration::from_secs(86_400));
         assert_eq!(sources.now().to_string(), "2026-01-02T00:00:01.500Z");
+        clock.turn_back(Duration::from_millis(2_500));
+        assert_eq!(sources.now().to_string(), "2026-01-01T23:59:59.000Z");
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,9 +2,9 @@
 //!
 //! Everything is kept in ordered maps behind one lock, and nothing is drawn by chance but from one seeded
 //! generator, so that a run in one thread can be replayed exactly. [`Faults`] says how often the world misbehaves
-//! in the ways that the ports allow: messages twice, late or in another order, and commits that end in Conflict,
-//! Busy or Unknown, of which an independent one leaves a part behind. [`MemoryStore::crash`] forgets who had received
-//! what.
+//! in the ways that the ports allow: messages twice, late or in another order, commits that end in Conflict, Busy or
+//! Unknown, of which an independent one leaves a part behind, and anything else that is not answered, or only after a
+//! while. [`MemoryStore::crash`] forgets who had received what, and [`MemoryStore::release`] what one consumer had.
 //!
 //! Absent on purpose: durability, and any deletion of what has expired, since the weakest store may delete as late
 //! as it likes. Nothing that was written is ever dropped, so a run is as long as its memory lasts.
@@ -43,7 +43,7 @@ const COMMITTED_MAX: usize = 1_000_000;
 const RETRY_AFTER: Duration = Duration::from_millis(5);
 
 /// The longest wait for a message that is due later. A [`TestClock`] may be moved by hand, which no timer sees.
-const CLOCK_CHECK: Duration = Duration::from_millis(20);
+const CLOCK_CHECK: Duration = Duration::from_millis(200);
 
 /// A store and queues in memory. Clones share them.
 #[derive(Clone)]
@@ -100,9 +100,49 @@ impl MemoryStore {
         self.shared.arrival.notify_waiters();
     }
 
+    /// What the crash of one consumer leaves behind: all that it received and did not settle is delivered again.
+    pub fn release(&self, consumer: &str) {
+        let now = self.shared.sources.now();
+        self.state().broker.forget_receipts_of(consumer, now);
+        self.shared.arrival.notify_waiters();
+    }
+
+    /// Whether every message has come to its end, among the dead letters or settled.
+    pub fn is_idle(&self) -> bool {
+        self.state().broker.is_idle()
+    }
+
+    /// How often each fault happened, by its name.
+    pub fn faults_drawn(&self) -> BTreeMap<&'static str, u64> {
+        self.state().chance.drawn.clone()
+    }
+
     /// Every record that ever left through an outbox, in the order of their commits, for an auditor.
     pub fn outbox_records(&self, outbox: Table) -> Vec<Vec<Arc<Envelope>>> {
         self.state().outbox_records.get(&outbox).cloned().unwrap_or_default()
+    }
+
+    /// The way to the store, or back from it. It gives way once in any case, as a call over a network would: so tasks
+    /// interleave between their reads and their commits even in one thread.
+    async fn travel(&self) {
+        let latency = self.state().chance.latency();
+        match latency {
+            Some(latency) => tokio::time::sleep(latency).await,
+            None => tokio::task::yield_now().await,
+        }
+    }
+
+    /// The way back; where nothing takes time there is none, so that what was done is known at once.
+    async fn travel_back(&self) {
+        let latency = self.state().chance.latency();
+        if let Some(latency) = latency {
+            tokio::time::sleep(latency).await;
+        }
+    }
+
+    fn answerable(&self) -> Result<(), Unavailable> {
+        let is_unavailable = self.state().chance.is_unavailable();
+        if is_unavailable { Err(Unavailable("it was told to be".to_owned())) } else { Ok(()) }
     }
 
     /// The state behind the lock. It is whole even where a thread panicked with it, as every change to it is.
@@ -175,18 +215,24 @@ impl State {
     }
 }
 
-/// Every call gives way once before it does anything, as a call over a network would: so tasks interleave between
-/// their reads and their commits even in one thread.
 impl Store for MemoryStore {
     async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, Unavailable> {
-        tokio::task::yield_now().await;
-        let state = self.state();
-        Ok(keys.iter().map(|key| state.items.get(key)).collect())
+        self.travel().await;
+        self.answerable()?;
+        let items = {
+            let state = self.state();
+            keys.iter().map(|key| state.items.get(key)).collect()
+        };
+        self.travel_back().await;
+        Ok(items)
     }
 
     async fn query(&self, range: &Range) -> Result<Page<Cursor>, Unavailable> {
-        tokio::task::yield_now().await;
-        Ok(self.state().items.query(range))
+        self.travel().await;
+        self.answerable()?;
+        let page = self.state().items.query(range);
+        self.travel_back().await;
+        Ok(page)
     }
 
     async fn scan(
@@ -195,23 +241,28 @@ impl Store for MemoryStore {
         after: Option<&Place>,
         limit: usize,
     ) -> Result<Page<Place>, Unavailable> {
-        tokio::task::yield_now().await;
-        Ok(self.state().items.scan(table, after, limit))
+        self.travel().await;
+        self.answerable()?;
+        let page = self.state().items.scan(table, after, limit);
+        self.travel_back().await;
+        Ok(page)
     }
 
     async fn commit(&self, transaction: &Transaction) -> Result<(), CommitError> {
-        tokio::task::yield_now().await;
+        self.travel().await;
         let committed = self.state().commit(transaction, self.shared.sources.now());
         if transaction.outbox().is_some() {
             self.shared.arrival.notify_waiters();
         }
+        self.travel_back().await;
         committed
     }
 }
 
 impl Queues for MemoryStore {
     async fn receive(&self, consumer: &'static str, limit: usize) -> Result<Vec<Received>, Unavailable> {
-        tokio::task::yield_now().await;
+        self.travel().await;
+        self.answerable()?;
         loop {
             // Listens before it looks, so that what arrives between the two is not slept through.
             let mut arrival = pin!(self.shared.arrival.notified());
@@ -231,7 +282,8 @@ impl Queues for MemoryStore {
     }
 
     async fn settle(&self, consumer: &'static str, settled: Vec<Settled>) -> Result<(), Unavailable> {
-        tokio::task::yield_now().await;
+        self.travel().await;
+        self.answerable()?;
         let now = self.shared.sources.now();
         self.state().broker.settle(consumer, settled, now)?;
         self.shared.arrival.notify_waiters();

@@ -83,6 +83,8 @@ worlds! {
         conflict_per_mille: 100,
         busy_per_mille: 100,
         unknown_per_mille: 200,
+        unavailable_per_mille: 0,
+        latency_ms_max: 5,
     };
 }
 

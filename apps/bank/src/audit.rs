@@ -146,7 +146,10 @@ impl Audit {
             );
         }
         for queue in self.queues.iter().filter(|queue| queue.dead > 0) {
-            println!("WARNING: {} has {} dead letters: bank dead-letters list", queue.consumer, queue.dead);
+            println!(
+                "WARNING: {} has {} dead letters: `dead-letters list` shows them",
+                queue.consumer, queue.dead
+            );
         }
         if self.books.findings_count > 0 {
             println!(

@@ -100,6 +100,13 @@ pub enum OperatorsCommand {
         #[command(flatten)]
         bank: BankOptions,
     },
+    /// Let her be an operator no more, within a quarter of an hour
+    Remove {
+        /// The address she signed up with
+        email: String,
+        #[command(flatten)]
+        bank: BankOptions,
+    },
 }
 
 /// Where the bank keeps everything.

@@ -8,6 +8,7 @@ mod demo;
 mod failure;
 mod operators;
 mod ops;
+mod pressure;
 mod progress;
 mod rebuild;
 mod routes;

@@ -3,28 +3,31 @@
 use kernel::Email;
 use serde_json::json;
 
-use crate::cli::{BankOptions, OperatorsCommand};
+use crate::cli::OperatorsCommand;
 use crate::client::{Bank, reach};
 use crate::failure::Failure;
 
 pub async fn run(command: &OperatorsCommand) -> Result<(), Failure> {
-    match command {
-        OperatorsCommand::Add { email, bank } => add(email, bank).await,
-    }
-}
-
-async fn add(email: &str, options: &BankOptions) -> Result<(), Failure> {
+    let (OperatorsCommand::Add { email, bank } | OperatorsCommand::Remove { email, bank }) = command;
     let address: Email = email.parse().map_err(|error| Failure::new(format!("{email:?} {error}")))?;
-    match reach(options)? {
-        Bank::Running(client) => {
-            client.post("/ops/operators".to_owned(), json!({ "email": address })).await?;
-        }
+    let (path, done) = match command {
+        OperatorsCommand::Add { .. } => ("/ops/operators", "is an operator from the next sign-in on"),
+        OperatorsCommand::Remove { .. } => (
+            "/ops/operators/remove",
+            "is an operator no more, once her last token is a quarter of an hour old",
+        ),
+    };
+    match reach(bank)? {
+        Bank::Running(client) => client.post(path.to_owned(), json!({ "email": address })).await?,
         Bank::Stopped(world) => {
-            let added = world.identity.add_operator(&address).await;
+            let changed = match command {
+                OperatorsCommand::Add { .. } => world.identity.add_operator(&address).await,
+                OperatorsCommand::Remove { .. } => world.identity.remove_operator(&address).await,
+            };
             world.store.close().await;
-            added.map_err(Failure::from_error)?;
+            changed.map_err(Failure::from_error)?;
         }
     }
-    println!("{} is an operator from the next sign-in on.", address.as_str());
+    println!("{} {done}.", address.as_str());
     Ok(())
 }

@@ -26,7 +26,7 @@ web::problems! {
     FindProblems: BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND;
     /// What reading a list may be refused with.
     ListProblems: BAD_REQUEST, UNAUTHORIZED, FORBIDDEN;
-    /// What naming an operator may be refused with.
+    /// What naming an operator, or one who is to be none, may be refused with.
     AppointProblems: BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, UNPROCESSABLE_ENTITY;
 }
 
@@ -40,6 +40,7 @@ pub fn routes(world: World) -> OpenApiRouter {
         .routes(routes!(trial_balance))
         .routes(routes!(operation_timeline))
         .routes(routes!(add_operator))
+        .routes(routes!(remove_operator))
         .layer(Extension(TrialBalances::new(world.ledger.clone(), world.sources.clone())))
         .with_state(world)
 }
@@ -142,16 +143,16 @@ struct Redriven {
 #[serde(deny_unknown_fields)]
 struct TimelineParams {
     /// Whose operation it is: needed only for one that the ledger has not judged yet.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, format = "uuid")]
     user_id: Option<UserId>,
 }
 
-/// Somebody who is to be an operator.
+/// Somebody who is to be an operator, or to be none any more.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct OperatorBody {
     /// The address she signed up with.
-    #[schema(example = "ada@example.com")]
+    #[schema(example = "ada@example.com", format = Email, max_length = 254)]
     email: String,
 }
 
@@ -250,13 +251,32 @@ async fn add_operator(
     Body(body): Body<OperatorBody>,
 ) -> Result<StatusCode, Problem> {
     let email: Email = body.email.parse().map_err(identity::invalid_email)?;
-    let person = world.identity.add_operator(&email).await.map_err(|refusal| match refusal {
+    let person = world.identity.add_operator(&email).await.map_err(unappointed)?;
+    tracing::info!(operator = %operator.user_id, user_id = %person.user_id, "an operator was named");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Let a person be no operator any more, from her next sign-in or refresh on: within a quarter of an hour. One who is none
+/// stays so.
+#[utoipa::path(post, path = "/ops/operators/remove", tag = "operations", request_body = OperatorBody,
+    responses((status = 204), AppointProblems))]
+async fn remove_operator(
+    State(world): State<World>,
+    Operator(operator): Operator,
+    Body(body): Body<OperatorBody>,
+) -> Result<StatusCode, Problem> {
+    let email: Email = body.email.parse().map_err(identity::invalid_email)?;
+    let person = world.identity.remove_operator(&email).await.map_err(unappointed)?;
+    tracing::info!(operator = %operator.user_id, user_id = %person.user_id, "an operator was removed");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn unappointed(refusal: Refusal<UnknownUser>) -> Problem {
+    match refusal {
         Refusal::Rejected(UnknownUser) => not_found("person"),
         Refusal::Once(refused) => refused.into(),
         Refusal::Fault(fault) => fault.into(),
-    })?;
-    tracing::info!(operator = %operator.user_id, user_id = %person.user_id, "an operator was named");
-    Ok(StatusCode::NO_CONTENT)
+    }
 }
 
 #[cfg(test)]

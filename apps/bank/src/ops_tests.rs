@@ -188,7 +188,7 @@ async fn every_operator_endpoint_is_for_operators() {
             }
         }
     }
-    assert_eq!(endpoints, 7);
+    assert_eq!(endpoints, 8);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -321,7 +321,7 @@ async fn the_trial_balance_comes_from_the_journal_and_is_remembered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_names_another() {
+async fn an_operator_names_another_and_removes_her() {
     let bench = Bench::new();
     let email: Email = "ada@example.com".parse().unwrap();
     bench.world.identity.sign_up(&email, &Secret::from(PASSWORD)).await.unwrap();
@@ -340,4 +340,11 @@ async fn an_operator_names_another() {
     let (_, signed_in) = bench.send(None, Method::POST, "/auth/sign-in", Some(credentials)).await;
     let token = signed_in["access_token"].as_str();
     assert_eq!(bench.send(token, Method::GET, "/ops/queues", None).await.0, 200);
+    for (body, status) in [(add("nobody@example.com"), 404), (add("ada@example.com"), 204)] {
+        assert_eq!(bench.post("/ops/operators/remove", body.clone()).await.0, status, "{body}");
+    }
+    let refresh = json!({"refresh_token": signed_in["refresh_token"]});
+    let (_, refreshed) = bench.send(None, Method::POST, "/auth/refresh", Some(refresh)).await;
+    let token = refreshed["access_token"].as_str();
+    assert_eq!(bench.send(token, Method::GET, "/ops/queues", None).await.0, 403);
 }

@@ -52,9 +52,11 @@ pub fn router(world: &World, consumers: Liveness, metrics: Metrics, settings: Ht
     // Nobody elsewhere is asked to judge the document.
     let documentation = SwaggerUi::new("/docs").url("/openapi.json", document);
     let documentation = documentation.config(SwaggerConfig::default().validator_url("none"));
-    let router = router.merge(documentation).merge(probes);
-    let router = web::authenticate(router, world.identity.verifier(), world.sources.clone());
-    web::finish(router, settings, world.sources.clone())
+    let router =
+        web::authenticate(router.merge(documentation), world.identity.verifier(), world.sources.clone());
+    let router = web::finish(router, settings.clone(), world.sources.clone());
+    // The probes have an edge of their own, so that a bank without room for another request still says how it is.
+    web::finish(probes, settings, world.sources.clone()).merge(router)
 }
 
 fn documented(world: &World) -> (Router, Document) {

@@ -6,22 +6,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
-use embedded::Access;
+use embedded::{Access, WORKS_WAITING_MAX};
 use identity::Keys;
 use ports::Mailer;
 use system::sources;
 use telemetry::{Metrics, UPKEEP_PERIOD};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use web::{REQUESTS_MAX, WAITING_REQUESTS_MAX};
 
 use crate::cli::{LogFormat, ServeOptions, Switch};
 use crate::failure::Failure;
 use crate::smtp::SmtpMailer;
-use crate::world::{World, open_store};
+use crate::world::{Consumers, World, open_store};
 use crate::{demo, routes, server};
 
 /// How long consumers may take to end their batches once the bank is to stop.
 const CONSUMERS_DRAIN_MAX: Duration = Duration::from_secs(10);
+/// How long everything may take to end once the store has failed: what a request waits for does not come any more, and the
+/// sooner the bank ends, the sooner it can be started again.
+const FAILED_DRAIN_MAX: Duration = Duration::from_secs(1);
+
+// However many requests there are, the consumers find a place in the store's queue. Each request has one transaction there.
+const _: () = assert!(REQUESTS_MAX + WAITING_REQUESTS_MAX < WORKS_WAITING_MAX);
 
 pub async fn serve(options: &ServeOptions) -> Result<(), Failure> {
     start_logs(options)?;
@@ -35,8 +42,7 @@ pub async fn serve(options: &ServeOptions) -> Result<(), Failure> {
     let keys = Keys::load_or_make(data_dir).map_err(Failure::because("the signing keys cannot be read"))?;
     let world = World::new(store.clone(), sources.clone(), keys, &options.tokens.issuer, mailer);
 
-    let listener = TcpListener::bind(options.listen)
-        .await
+    let listener = server::listen(options.listen)
         .map_err(|error| Failure::new(format!("{} cannot be listened on: {error}", options.listen)))?;
     let address = listener.local_addr().map_err(Failure::because("the address is unknown"))?;
     store
@@ -44,14 +50,15 @@ pub async fn serve(options: &ServeOptions) -> Result<(), Failure> {
         .map_err(Failure::because("the address cannot be announced"))?;
 
     let demo = if options.demo { Some(demo::fill(&store, &sources).await?) } else { None };
-    let (stop, shutdown) = watch::channel(false);
-    let consumers = world.start_consumers(&shutdown);
+    let (stop_consumers, consumers_stop) = watch::channel(false);
+    let consumers = world.start_consumers(&consumers_stop);
     tokio::spawn(keep_up(metrics.clone()));
     let router = routes::router(&world, consumers.liveness(), metrics, settings);
     // Whoever reads the greeting may stop the bank at once.
     let asked_to_stop = asked_to_stop()?;
     greet(options, address, demo)?;
-    let serving = tokio::spawn(server::serve(listener, router, shutdown));
+    let (stop_serving, serving_stops) = watch::channel(false);
+    let serving = tokio::spawn(server::serve(listener, router, serving_stops));
 
     let failed = tokio::select! {
         () = asked_to_stop => None,
@@ -59,17 +66,28 @@ pub async fn serve(options: &ServeOptions) -> Result<(), Failure> {
     };
     tracing::info!("the bank closes: requests and consumers end what they have begun");
     // The receivers are gone only if everything has stopped already.
-    let _ = stop.send(true);
-    if serving.await.is_err() {
-        tracing::error!("the server did not end well");
-    }
-    if tokio::time::timeout(CONSUMERS_DRAIN_MAX, consumers.stopped()).await.is_err() {
-        tracing::warn!("consumers that did not end in time were cut off; their messages come again");
+    let _ = stop_serving.send(true);
+    let drained = drain(serving, consumers, stop_consumers);
+    if failed.is_none() {
+        drained.await;
+    } else if tokio::time::timeout(FAILED_DRAIN_MAX, drained).await.is_err() {
+        tracing::warn!("what waited for the store that failed was cut off");
     }
     store.close().await;
     match failed {
         Some(reason) => Err(Failure::new(format!("the store failed and the bank stopped: {reason}"))),
         None => Ok(()),
+    }
+}
+
+/// Lets requests end what they have begun, and then consumers: a request may wait for what a consumer does.
+async fn drain(serving: JoinHandle<()>, consumers: Consumers, stop_consumers: watch::Sender<bool>) {
+    if serving.await.is_err() {
+        tracing::error!("the server did not end well");
+    }
+    let _ = stop_consumers.send(true);
+    if tokio::time::timeout(CONSUMERS_DRAIN_MAX, consumers.stopped()).await.is_err() {
+        tracing::warn!("consumers that did not end in time were cut off; their messages come again");
     }
 }
 
@@ -93,23 +111,33 @@ fn start_logs(options: &ServeOptions) -> Result<(), Failure> {
 }
 
 fn http_settings(options: &ServeOptions) -> Result<web::HttpSettings, Failure> {
-    let origin = |text: &String| {
-        HeaderValue::from_str(text).map_err(|_| {
-            Failure::new(format!("{text:?} is not a web origin such as https://app.example.com"))
-        })
-    };
     Ok(web::HttpSettings {
         rate_limits: match options.rate_limit {
             Switch::On => web::RateLimits::default(),
             Switch::Off => web::RateLimits::OFF,
         },
         trusted_proxies: options.trusted_proxy.clone(),
-        cors_origins: options.cors_origin.iter().map(origin).collect::<Result<_, _>>()?,
+        cors_origins: options.cors_origin.iter().map(|text| web_origin(text)).collect::<Result<_, _>>()?,
         strict_transport_security: options
             .hsts_days
             .map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60)),
         ..web::HttpSettings::default()
     })
+}
+
+/// A web origin as browsers write it (RFC 6454, section 6.2): scheme and host, and a port if it is not the scheme's. `null`
+/// is none here, though browsers send it, because any page can have it in a frame; and CORS is never open to all.
+fn web_origin(text: &str) -> Result<HeaderValue, Failure> {
+    let is_of_a_host = |byte: u8| {
+        byte.is_ascii_lowercase()
+            || byte.is_ascii_digit()
+            || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']')
+    };
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let origin = host.filter(|host| !host.is_empty() && host.bytes().all(is_of_a_host));
+    origin
+        .and_then(|_| HeaderValue::from_str(text).ok())
+        .ok_or_else(|| Failure::new(format!("{text:?} is not a web origin such as https://app.example.com")))
 }
 
 fn mailer(options: &ServeOptions) -> Result<Option<Arc<dyn Mailer>>, Failure> {
@@ -171,4 +199,33 @@ fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
             tracing::warn!(%error, "Ctrl-C cannot be heard");
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cors_is_opened_to_origins_and_to_nothing_else() {
+        for origin in ["https://app.example.com", "http://localhost:5173", "http://[::1]:8080"] {
+            assert_eq!(web_origin(origin).unwrap(), origin);
+        }
+        for other in [
+            "",
+            "*",
+            "null",
+            "https://",
+            "https://*.example.com",
+            "app.example.com",
+            "https://app.example.com/",
+            "https://App.example.com",
+            "https://app.example.com, https://evil.example",
+            "https://ada@app.example.com",
+            "ftp://app.example.com",
+            "https://app.example.com\r\nset-cookie: a=b",
+        ] {
+            let refused = web_origin(other).unwrap_err().to_string();
+            assert!(refused.contains("is not a web origin"), "{other:?}: {refused}");
+        }
+    }
 }

@@ -20,6 +20,10 @@ const LETTER_MAX: Duration = Duration::from_secs(10);
 pub enum SmtpSettingsError {
     #[error("the mail server's URL cannot be read: {0}")]
     Url(SmtpError),
+    #[error(
+        "the mail server's password would be sent unencrypted: begin the URL with smtps://, or end it with ?tls=required"
+    )]
+    OpenPassword,
     #[error("the sender {0:?} is not an address such as \"The Bank <bank@example.com>\"")]
     Sender(String),
 }
@@ -36,6 +40,9 @@ impl SmtpMailer {
     pub fn new(url: &str, from: &str) -> Result<Self, SmtpSettingsError> {
         let transport =
             AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(SmtpSettingsError::Url)?;
+        if shows_its_password(url) {
+            return Err(SmtpSettingsError::OpenPassword);
+        }
         let from = from.parse().map_err(|_| SmtpSettingsError::Sender(from.to_owned()))?;
         Ok(Self { transport: transport.build(), from, letter_max: LETTER_MAX })
     }
@@ -60,6 +67,21 @@ impl SmtpMailer {
             Err(_) => Err(MailError::Later("the mail server did not answer in time".to_owned())),
         }
     }
+}
+
+/// Whether the password in the URL would travel as it is: without TLS, or with one that anybody on the way can take out of
+/// the talk. On the machine itself nobody is on the way.
+fn shows_its_password(url: &str) -> bool {
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    let (authority, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let authority = authority.split(['/', '\\', '#']).next().unwrap_or_default();
+    let Some((_, host)) = authority.rsplit_once('@') else { return false };
+    let is_here = ["localhost", "127.0.0.1", "[::1]"]
+        .iter()
+        .any(|here| host.strip_prefix(here).is_some_and(|rest| rest.is_empty() || rest.starts_with(':')));
+    let choice = query.split('&').find(|choice| choice.starts_with("tls="));
+    let is_encrypted = scheme.eq_ignore_ascii_case("smtps") || choice == Some("tls=required");
+    !is_here && !is_encrypted
 }
 
 /// Whether the server will never take this letter. An answer such as 535 refuses the bank's own sign-in (RFC 4954, section
@@ -106,6 +128,49 @@ mod tests {
         assert!(
             matches!(refused, Err(MailError::Later(reason)) if reason.ends_with("did not answer in time"))
         );
+    }
+
+    #[test]
+    fn a_password_travels_encrypted_or_not_at_all() {
+        for (url, is_taken) in [
+            ("smtps://bank:secret@mail.example.com", true),
+            ("smtp://bank:secret@mail.example.com:587?tls=required", true),
+            ("smtp://mail.example.com:25", true),
+            ("smtp://bank:secret@localhost:2525", true),
+            ("smtp://bank:secret@127.0.0.1", true),
+            ("smtp://bank:secret@[::1]:2525/bank", true),
+            ("smtp://bank:secret@mail.example.com", false),
+            ("SMTP://bank:secret@mail.example.com", false),
+            ("smtp://bank:secret@mail.example.com?tls=opportunistic", false),
+            ("smtp://bank:secret@localhost.example.com", false),
+            ("smtp://bank:secret@mail.example.com/?tls=opportunistic", false),
+            ("smtp://bank:secret@mail.example.com?tls=opportunistic&tls=required", false),
+            ("smtp://bank:secret@mail.example.com#@localhost", false),
+        ] {
+            match SmtpMailer::new(url, "bank@example.com") {
+                Ok(_) => assert!(is_taken, "{url}"),
+                Err(error) => {
+                    assert!(!is_taken, "{url}: {error}");
+                    assert!(
+                        error.to_string().contains("unencrypted") && !error.to_string().contains("secret")
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_letter_has_a_header_that_its_words_made() {
+        let (from, to): (Mailbox, Mailbox) =
+            ("bank@example.com".parse().unwrap(), "ada@example.com".parse().unwrap());
+        let subject = "Hello\r\nBcc: eve@example.com\r\n\r\nSend money";
+        let message =
+            Message::builder().from(from).to(to).subject(subject).body("Hello.".to_owned()).unwrap();
+        let written = String::from_utf8(message.formatted()).unwrap();
+        let (head, _) = written.split_once("\r\n\r\n").unwrap();
+        assert!(!head.lines().any(|line| line.starts_with("Bcc")), "{head}");
+        assert!(!message.envelope().to().iter().any(|to| to.to_string().contains("eve")));
+        assert!("ada@example.com>\r\nRCPT TO:<eve@example.com".parse::<Mailbox>().is_err());
     }
 
     #[test]

@@ -4,13 +4,14 @@
 //! - `document` holds the OpenAPI document, as it is served, against the table and against itself. So an endpoint
 //!   without a row fails here, and so does a row without an endpoint.
 //! - `authorization` and `idempotency` ask every operation of the table what its row promises.
+//! - `troubled` asks a bank some of whose consumers fail.
 //! - `flow` takes money through the bank once; `documentation` reads what a browser is given at `/docs`.
 //!
 //! Whatever is asked, `bank` compares the answer with the document, status and members: what is not documented fails.
 //! Absent on purpose: sockets, the command line, crashes and load, which the end-to-end suite has.
 
 mod authorization;
-mod bank;
+pub mod bank;
 mod document;
 mod documentation;
 mod flow;
@@ -18,3 +19,4 @@ mod idempotency;
 mod operations;
 mod schema;
 mod tokens;
+mod troubled;

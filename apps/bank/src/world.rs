@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use axum::middleware::from_fn_with_state;
 use contracts::topology::{consumers, kinds_for, outboxes_for};
 use embedded::{Access, EmbeddedStore, OpenError, Options};
 use futures::future::join_all;
@@ -13,6 +14,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::failure::Failure;
+use crate::pressure::{Pressure, relieve};
 
 /// How many accounts are kept in memory for readers, by each service that caches them.
 const CACHED_ACCOUNTS: u64 = 100_000;
@@ -112,7 +114,10 @@ impl World {
         OpenApiRouter::new()
             .merge(identity::routes(Arc::new(self.identity.clone())))
             .merge(accounts::routes(self.accounts.clone()))
-            .merge(banking::routes(self.banking.clone()))
+            .merge(
+                banking::routes(self.banking.clone())
+                    .layer(from_fn_with_state(Pressure::of(self.store.clone()), relieve)),
+            )
             .merge(query::routes(self.query.clone()))
             .merge(notifications::routes(self.notifications.clone()))
     }

@@ -6,7 +6,7 @@
 use contracts::Message;
 use contracts::accounts::{AccountState, AccountStatus, CloseAccountCmd};
 use contracts::ledger::FailureReason;
-use kernel::{AccountId, Currency, OperationId, Timestamp, UserId};
+use kernel::{AccountId, Currency, OperationId, Timestamp, UserId, is_plain_line};
 use serde::{Deserialize, Serialize};
 
 /// The longest name of an account, in characters.
@@ -56,7 +56,7 @@ pub struct Account {
 /// Why an account is not opened or closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    #[error("the name has 1 to {NAME_CHARACTERS_MAX} characters and no control character")]
+    #[error("the name is one line of 1 to {NAME_CHARACTERS_MAX} characters that read as they are written")]
     InvalidName,
     #[error("there is no such account")]
     AccountNotFound,
@@ -120,8 +120,7 @@ pub fn open(request: &Request, asked: Asked) -> Result<(Account, Message), Rejec
 /// The name without the white space around it.
 fn name(text: &str) -> Result<String, Rejection> {
     let name = text.trim();
-    let is_name =
-        (1..=NAME_CHARACTERS_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+    let is_name = (1..=NAME_CHARACTERS_MAX).contains(&name.chars().count()) && is_plain_line(name);
     if is_name { Ok(name.to_owned()) } else { Err(Rejection::InvalidName) }
 }
 

@@ -79,6 +79,7 @@ fn a_name_is_short_and_plain() {
         (" \u{3000} ", Err(Rejection::InvalidName)),
         ("two\nlines", Err(Rejection::InvalidName)),
         ("nul\0", Err(Rejection::InvalidName)),
+        ("\u{202E}sgnivaS", Err(Rejection::InvalidName)),
         (&longer, Err(Rejection::InvalidName)),
     ] {
         let name = opening(given).map(|(account, _)| account.name);

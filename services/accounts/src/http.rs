@@ -44,11 +44,16 @@ pub fn routes<S: Store>(accounts: Accounts<S>) -> OpenApiRouter {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct OpenBody {
-    /// What its owner calls it: 1 to 100 characters. White space around it is dropped.
-    #[schema(example = "Savings")]
+    /// What its owner calls it: one line of 1 to 100 characters. White space around it is dropped.
+    #[schema(
+        example = "Savings",
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*[^\s\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069][^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*$"
+    )]
     name: String,
     /// The only currency it will hold, by its code of ISO 4217.
-    #[schema(example = "EUR")]
+    #[schema(example = "EUR", pattern = "^[A-Z]{3}$")]
     currency: String,
 }
 
@@ -63,7 +68,7 @@ struct AccountView {
     #[schema(value_type = String, example = "EUR")]
     currency: Currency,
     /// OPEN, CLOSING or CLOSED.
-    #[schema(value_type = String, example = "OPEN")]
+    #[schema(value_type = String, pattern = "^(OPEN|CLOSING|CLOSED)$", example = "OPEN")]
     status: AccountStatus,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -97,7 +102,8 @@ impl From<Account> for AccountView {
 
 /// Open an account.
 #[utoipa::path(post, path = "/accounts", tag = "accounts", request_body = OpenBody,
-    params(("Idempotency-Key" = Option<String>, Header, max_length = 255, example = "account-1",
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$",
+        example = "account-1",
         description = "Makes a repetition of this request known as one. 1 to 255 visible ASCII characters.")),
     responses((status = 201, body = AccountView), OpenProblems))]
 async fn open_account<S: Store>(

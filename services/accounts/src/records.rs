@@ -42,3 +42,7 @@ impl Record for Account {
         account_key(self.owner, self.account_id)
     }
 }
+
+#[cfg(test)]
+#[path = "records_tests.rs"]
+mod tests;

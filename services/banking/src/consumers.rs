@@ -3,7 +3,7 @@
 //! No operation or account needs another, so the writes of a batch are independent. Where one of them fails, what was
 //! written already is read anew and left out.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 
 use contracts::Message;
@@ -36,19 +36,19 @@ impl<S: Store> Events<S> {
     async fn take(&self, part: &[Work<'_, Message>]) -> Result<(), Fault> {
         let endings: Vec<Ending> = part.iter().filter_map(|work| ending(&work.content)).collect();
         let accounts = newest_accounts(part.iter().map(|work| &work.content));
-        decide_and_commit(&self.0.store, || self.project(&endings, &accounts)).await?;
-        for account in accounts.into_values() {
-            self.0.learn(account);
-        }
+        let newest = decide_and_commit(&self.0.store, || self.project(&endings, &accounts)).await?;
+        newest.into_iter().for_each(|account| self.0.learn(account));
         endings.iter().for_each(|ending| self.0.operation_waiters.wake(&ending.operation_id));
         Ok(())
     }
 
+    /// Answers the accounts that are as new as the store, and so may be remembered. An event that comes again after a
+    /// restart is not: what has happened since is in the store, and not in memory any more.
     async fn project(
         &self,
         endings: &[Ending],
-        accounts: &HashMap<AccountId, KnownAccount>,
-    ) -> Result<Decision<()>, Fault> {
+        accounts: &BTreeMap<AccountId, KnownAccount>,
+    ) -> Result<Decision<Vec<KnownAccount>>, Fault> {
         let store = &self.0.store;
         let mut transaction = Transaction::independent(self.0.sources.fresh_id());
         let keys: Vec<Key> =
@@ -69,18 +69,27 @@ impl<S: Store> Events<S> {
         }
         let keys: Vec<Key> = accounts.keys().map(|account_id| account_key(*account_id)).collect();
         let stored = runtime::get_many::<S, KnownAccount>(store, &keys).await?;
+        let mut newest = Vec::with_capacity(accounts.len());
         for (account, stored) in accounts.values().zip(stored) {
-            if stored.is_none_or(|stored| stored.revision < account.revision()) {
+            let stored = stored.map(|stored| stored.revision);
+            if stored.is_none_or(|stored| stored < account.revision()) {
                 transaction.supersede(account, account.revision())?;
             }
+            if stored.is_none_or(|stored| stored <= account.revision()) {
+                newest.push(account.clone());
+            }
         }
-        Ok(if transaction.is_empty() { Decision::Nothing(()) } else { Decision::Commit(transaction, ()) })
+        Ok(if transaction.is_empty() {
+            Decision::Nothing(newest)
+        } else {
+            Decision::Commit(transaction, newest)
+        })
     }
 }
 
-/// The newest state of each account that the events speak of.
-fn newest_accounts<'a>(events: impl Iterator<Item = &'a Message>) -> HashMap<AccountId, KnownAccount> {
-    let mut newest: HashMap<AccountId, KnownAccount> = HashMap::new();
+/// The newest state of each account that the events speak of, in an order that is the same in every run.
+fn newest_accounts<'a>(events: impl Iterator<Item = &'a Message>) -> BTreeMap<AccountId, KnownAccount> {
+    let mut newest: BTreeMap<AccountId, KnownAccount> = BTreeMap::new();
     for event in events {
         if let Message::CreateAccount(state) | Message::CloseAccount(state) = event {
             let is_newer = |known: &KnownAccount| known.0.revision < state.revision;

@@ -41,6 +41,18 @@ async fn an_operation_leaves_with_its_command_in_one_record() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_again_after_a_restart_is_not_taken_for_news() {
+    let world = world();
+    world.take(&[opened(1), closed(1)]).await;
+    let banking = Banking::new(world.store.clone(), world.sources.clone(), 100);
+    let restarted = World { banking, ..world };
+    restarted.take(&[opened(1)]).await;
+    let caller = restarted.caller(1, None);
+    let answered = restarted.banking.submit(&caller, &request(deposit_to(1), "12.50")).await;
+    assert!(matches!(answered, Err(Refusal::Rejected(domain::Rejection::AccountNotOpen))), "{answered:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_verdict_ends_its_operation() {
     let world = world();
     world.take(&[opened(1), opened(2)]).await;

@@ -7,7 +7,7 @@ use contracts::Message;
 use contracts::accounts::{AccountState, AccountStatus};
 use contracts::banking::{MoveCmd, Party, TransferCmd};
 use contracts::ledger::FailureReason;
-use kernel::{AccountId, Currency, InvalidAmount, Money, OperationId, Timestamp, UserId};
+use kernel::{AccountId, Currency, InvalidAmount, Money, OperationId, Timestamp, UserId, is_plain_line};
 use serde::{Deserialize, Serialize};
 
 /// The longest description, in characters: that of a SEPA remittance (EPC, SCT rulebook, AT-T009).
@@ -93,7 +93,9 @@ pub enum Rejection {
     SameAccount,
     #[error("the amount {0}")]
     InvalidAmount(InvalidAmount),
-    #[error("the description has more than {DESCRIPTION_CHARACTERS_MAX} characters or a control character")]
+    #[error(
+        "the description is not one line of at most {DESCRIPTION_CHARACTERS_MAX} characters that read as they are written"
+    )]
     InvalidDescription,
 }
 
@@ -179,7 +181,7 @@ fn command(
 }
 
 fn is_description(text: &str) -> bool {
-    text.chars().count() <= DESCRIPTION_CHARACTERS_MAX && !text.chars().any(char::is_control)
+    text.chars().count() <= DESCRIPTION_CHARACTERS_MAX && is_plain_line(text)
 }
 
 /// What the ledger's verdict means for the operation it judged.

@@ -73,6 +73,7 @@ fn refused_for_words() -> Vec<Row> {
         wordy(&"x".repeat(141)),
         wordy("two\nlines"),
         wordy("nothing\u{0}"),
+        wordy("\u{202E}05.21 RUE"),
     ]
 }
 

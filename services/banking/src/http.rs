@@ -49,9 +49,10 @@ struct MoveBody {
     account_id: String,
     amount: AmountText,
     /// The account's currency, if the caller wants it checked.
-    #[schema(example = "EUR")]
+    #[schema(example = "EUR", pattern = "^[A-Z]{3}$")]
     currency: Option<String>,
-    /// At most 140 characters.
+    /// One line of at most 140 characters.
+    #[schema(max_length = 140, pattern = r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*$")]
     description: Option<String>,
 }
 
@@ -65,9 +66,10 @@ struct TransferBody {
     to_account_id: String,
     amount: AmountText,
     /// The accounts' currency, if the caller wants it checked.
-    #[schema(example = "EUR")]
+    #[schema(example = "EUR", pattern = "^[A-Z]{3}$")]
     currency: Option<String>,
-    /// At most 140 characters.
+    /// One line of at most 140 characters.
+    #[schema(max_length = 140, pattern = r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*$")]
     description: Option<String>,
 }
 

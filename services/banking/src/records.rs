@@ -56,3 +56,7 @@ impl Record for KnownAccount {
         account_key(self.0.account_id)
     }
 }
+
+#[cfg(test)]
+#[path = "records_tests.rs"]
+mod tests;

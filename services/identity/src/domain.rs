@@ -15,25 +15,25 @@ use subtle::ConstantTimeEq;
 pub const OPERATORS: &str = "operators";
 
 /// How long a person stays signed in, however often she refreshes.
-pub const SESSION_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+pub const SESSION_LIFETIME: Duration = Duration::from_hours(30 * 24);
 
 /// How long a code is good for.
-pub const CODE_LIFETIME: Duration = Duration::from_secs(15 * 60);
+pub const CODE_LIFETIME: Duration = Duration::from_mins(15);
 /// How often one code may be tried.
 pub const CODE_TRIES_MAX: u32 = 5;
 /// The least time between two letters with a code for the same purpose, so that nobody's inbox is flooded.
-pub const CODE_PAUSE: Duration = Duration::from_secs(60);
+pub const CODE_PAUSE: Duration = Duration::from_mins(1);
 
 /// How many failed tries lock an address.
 pub const FAILURES_MAX: u32 = 10;
 /// The time in which failed tries are counted together.
-pub const FAILURES_WINDOW: Duration = Duration::from_secs(15 * 60);
+pub const FAILURES_WINDOW: Duration = Duration::from_mins(15);
 /// How long the first lock lasts; each further one lasts twice as long.
-pub const LOCK_FIRST: Duration = Duration::from_secs(60);
+pub const LOCK_FIRST: Duration = Duration::from_mins(1);
 /// The longest lock.
-pub const LOCK_MAX: Duration = Duration::from_secs(60 * 60);
+pub const LOCK_MAX: Duration = Duration::from_hours(1);
 /// After this long without a failed try all is forgotten.
-pub const LOCKS_FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+pub const LOCKS_FORGOTTEN_AFTER: Duration = Duration::from_hours(24);
 
 // A lock is over, and a window is past, before they are forgotten.
 const _: () = assert!(LOCK_MAX.as_secs() < LOCKS_FORGOTTEN_AFTER.as_secs());
@@ -152,6 +152,12 @@ impl User {
         if !self.groups.iter().any(|own| own == group) {
             self.groups.push(group.to_owned());
         }
+        self
+    }
+
+    /// She is a member of a group no more; her tokens say so from the next sign-in or refresh on.
+    pub fn without_group(mut self, group: &str) -> Self {
+        self.groups.retain(|own| own != group);
         self
     }
 }

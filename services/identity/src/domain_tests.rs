@@ -28,6 +28,16 @@ fn nothing_personal_or_secret_is_shown_by_debug() {
     for secret in ["ada", "example", "first", "abcdef"] {
         assert!(!shown.contains(secret), "{shown}");
     }
+    assert_eq!(format!("{:?} {:?}", hash("first"), digest("abcdef")), "PasswordHash(…) Digest(…)");
+}
+
+#[test]
+fn digests_are_the_same_only_as_a_whole() {
+    for (other, is_same) in
+        [("abcdef", true), ("abcdee", false), ("bbcdef", false), ("abcde", false), ("", false)]
+    {
+        assert_eq!(digest("abcdef") == digest(other), is_same, "{other}");
+    }
 }
 
 #[test]
@@ -49,6 +59,13 @@ fn a_new_password_confirms_the_address_and_begins_a_generation() {
 fn a_group_is_joined_once() {
     let operator = user(Confirmation::AtOnce).with_group(OPERATORS).with_group(OPERATORS);
     assert_eq!(operator.groups, [OPERATORS]);
+}
+
+#[test]
+fn a_group_is_left() {
+    let operator = user(Confirmation::AtOnce).with_group("tellers").with_group(OPERATORS);
+    let teller = operator.without_group(OPERATORS).without_group(OPERATORS);
+    assert_eq!(teller.groups, ["tellers"]);
 }
 
 #[test]
@@ -136,6 +153,16 @@ fn locks_are_forgotten_after_a_day() {
 }
 
 #[test]
+fn locks_are_remembered_while_tries_go_on_failing() {
+    let mut attempts = Attempts { locks: 5, ..Attempts::failed(None, digest("ada"), NOW) };
+    for day in 1..=3 {
+        let just_in_time = NOW + (LOCKS_FORGOTTEN_AFTER - Duration::from_millis(1)) * day;
+        attempts = Attempts::failed(Some(&attempts), digest("ada"), just_in_time);
+        assert_eq!((attempts.locks, attempts.failures), (5, 1), "after {day} days");
+    }
+}
+
+#[test]
 fn a_code_is_judged() {
     let code = Code::new(UserId::new(Uuid::nil()), Purpose::Reset, digest("right"), NOW);
     let tried = |tries| Code { tries, ..code.clone() };
@@ -159,6 +186,13 @@ fn a_code_is_sent_once_a_minute() {
     assert!(may_issue_code(None, NOW));
     assert!(!may_issue_code(Some(&last), NOW + CODE_PAUSE - Duration::from_millis(1)));
     assert!(may_issue_code(Some(&last), NOW + CODE_PAUSE));
+}
+
+#[test]
+fn a_session_ends_after_thirty_days_however_often_it_is_refreshed() {
+    let token = RefreshDigests { family: digest("family"), secret: digest("one") };
+    let session = Session::new(&user(Confirmation::AtOnce), SessionId::new(Uuid::nil()), token, NOW);
+    assert_eq!(session.rotated(digest("two")).expires_at, NOW + MINUTE * 60 * 24 * 30);
 }
 
 #[test]

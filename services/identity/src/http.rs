@@ -57,10 +57,10 @@ pub fn routes(provider: Arc<dyn IdentityProvider>) -> OpenApiRouter {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Credentials {
-    #[schema(example = "ada@example.org")]
+    #[schema(example = "ada@example.org", format = Email, max_length = 254)]
     email: String,
     /// 8 to 128 characters that are not easy to guess.
-    #[schema(value_type = String, format = Password, example = "correct horse battery staple")]
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 128, example = "correct horse battery staple")]
     password: Secret,
 }
 
@@ -68,7 +68,7 @@ struct Credentials {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Confirmation {
-    #[schema(example = "ada@example.org")]
+    #[schema(example = "ada@example.org", format = Email, max_length = 254)]
     email: String,
     /// The digits of the letter.
     #[schema(value_type = String, example = "12345678")]
@@ -79,7 +79,7 @@ struct Confirmation {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ForgottenPassword {
-    #[schema(example = "ada@example.org")]
+    #[schema(example = "ada@example.org", format = Email, max_length = 254)]
     email: String,
 }
 
@@ -87,13 +87,13 @@ struct ForgottenPassword {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewPassword {
-    #[schema(example = "ada@example.org")]
+    #[schema(example = "ada@example.org", format = Email, max_length = 254)]
     email: String,
     /// The digits of the letter.
     #[schema(value_type = String, example = "12345678")]
     code: Secret,
     /// 8 to 128 characters that are not easy to guess.
-    #[schema(value_type = String, format = Password, example = "correct horse battery staple")]
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 128, example = "correct horse battery staple")]
     new_password: Secret,
 }
 

@@ -1,7 +1,7 @@
 //! The keys that tokens are signed with: RSA of 2048 bits, a file each in `<data directory>/keys`.
 //!
 //! A file is PKCS#8 in PEM, named by the key's thumbprint (RFC 7638), which is also the `kid` of its tokens. Only its
-//! owner may read it. The file written last signs; all of them verify, so a key is replaced by adding one, and taken
+//! owner may read it, and nobody else may put one beside it, for whoever has a key there signs whatever she likes. The file written last signs; all of them verify, so a key is replaced by adding one, and taken
 //! away once the last token it signed has expired.
 //!
 //! Absent on purpose: encryption of the files. Whoever can read the data directory can read the bank.
@@ -28,6 +28,9 @@ const FILE_BYTES_MAX: u64 = 16 * 1024;
 /// What a private key may be to anybody but its owner: nothing.
 #[cfg(unix)]
 const OTHERS: u32 = 0o077;
+/// What the directory may not be to them.
+#[cfg(unix)]
+const WRITABLE_FOR_OTHERS: u32 = 0o022;
 
 /// The keys could not be read or made.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +46,9 @@ pub enum KeysError {
     /// Others than its owner may read a key.
     #[error("{path} may be read by others than its owner: make it private (chmod 600), or remove it", path = .0.display())]
     Exposed(PathBuf),
+    /// Others than its owner may put keys into the directory.
+    #[error("others than its owner can write into {path}: make it private (chmod 700)", path = .0.display())]
+    Open(PathBuf),
     /// A file is not a key.
     #[error("{path} is not an RSA key of at least 2048 bits in PKCS#8 PEM", path = .0.display())]
     NotAKey(PathBuf),
@@ -149,6 +155,9 @@ fn key_files(directory: &Path) -> Result<Vec<PathBuf>, KeysError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(failed(error)),
     };
+    if is_open(&fs::metadata(directory).map_err(failed)?) {
+        return Err(KeysError::Open(directory.to_owned()));
+    }
     let mut files = Vec::new();
     for entry in entries {
         let path = entry.map_err(failed)?.path();
@@ -224,6 +233,12 @@ fn is_exposed(metadata: &fs::Metadata) -> bool {
 }
 
 #[cfg(unix)]
+fn is_open(directory: &fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    directory.permissions().mode() & WRITABLE_FOR_OTHERS != 0
+}
+
+#[cfg(unix)]
 fn private_file() -> OpenOptions {
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = OpenOptions::new();
@@ -248,6 +263,11 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
 // Elsewhere the rights of the data directory have this part.
 #[cfg(not(unix))]
 fn is_exposed(_: &fs::Metadata) -> bool {
+    false
+}
+
+#[cfg(not(unix))]
+fn is_open(_: &fs::Metadata) -> bool {
     false
 }
 
@@ -311,6 +331,21 @@ mod tests {
         assert_eq!((mode(&directory), mode(&file)), (0o700, 0o600));
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(Keys::load_or_make(&data_dir.0), Err(KeysError::Exposed(path)) if path == file));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_may_add_a_key() {
+        use std::os::unix::fs::PermissionsExt;
+        let data_dir = Scratch::new("open");
+        Keys::load_or_make(&data_dir.0).unwrap();
+        let directory = data_dir.0.join("keys");
+        for (mode, is_open) in [(0o777, true), (0o720, true), (0o702, true), (0o755, false), (0o700, false)] {
+            fs::set_permissions(&directory, fs::Permissions::from_mode(mode)).unwrap();
+            let loaded = Keys::load(&data_dir.0);
+            let is_refused = matches!(&loaded, Err(KeysError::Open(path)) if *path == directory);
+            assert_eq!((is_refused, loaded.is_ok()), (is_open, !is_open), "{mode:o}");
+        }
     }
 
     #[test]

@@ -151,16 +151,34 @@ impl<S: Store> Identity<S> {
     /// # Errors
     /// [`UnknownUser`], or a fault.
     pub async fn add_operator(&self, email: &Email) -> Result<Person, runtime::Refusal<UnknownUser>> {
-        let user = decide_and_commit(&self.store, || async {
+        let user = self.regroup(email, |user| user.with_group(OPERATORS)).await?;
+        tracing::info!(user_id = %user.user_id, "is an operator now");
+        Ok(user.into())
+    }
+
+    /// Lets a person be no operator any more; the access token that she has says otherwise until it expires.
+    ///
+    /// # Errors
+    /// [`UnknownUser`], or a fault.
+    pub async fn remove_operator(&self, email: &Email) -> Result<Person, runtime::Refusal<UnknownUser>> {
+        let user = self.regroup(email, |user| user.without_group(OPERATORS)).await?;
+        tracing::info!(user_id = %user.user_id, "is an operator no more");
+        Ok(user.into())
+    }
+
+    async fn regroup(
+        &self,
+        email: &Email,
+        change: impl Fn(User) -> User,
+    ) -> Result<User, runtime::Refusal<UnknownUser>> {
+        decide_and_commit(&self.store, || async {
             let held = self.user_by_email(email).await?.ok_or(runtime::Refusal::Rejected(UnknownUser))?;
-            let user = held.record.with_group(OPERATORS);
+            let user = change(held.record);
             let mut transaction = self.transaction();
             transaction.replace(held.revision, &user)?;
             Ok::<_, runtime::Refusal<UnknownUser>>(Decision::Commit(transaction, user))
         })
-        .await?;
-        tracing::info!(user_id = %user.user_id, "is an operator now");
-        Ok(user.into())
+        .await
     }
 
     /// The person with this address.
@@ -218,7 +236,12 @@ impl<S: Store> Identity<S> {
         effect: Effect<'_>,
     ) -> Result<(), IdentityError> {
         let spent = decide_and_commit(&self.store, || self.try_spend_code(email, code, effect)).await?;
-        Ok(spent?)
+        let user_id = spent?;
+        match effect {
+            Effect::Confirm => tracing::info!(%user_id, "confirmed her address"),
+            Effect::SetPassword(_) => tracing::info!(%user_id, "set a new password; all her sessions ended"),
+        }
+        Ok(())
     }
 
     /// Every refusal writes once, whether the address is known or not, so that the time it takes tells nothing.
@@ -227,7 +250,7 @@ impl<S: Store> Identity<S> {
         email: &Email,
         presented: &Secret,
         effect: Effect<'_>,
-    ) -> Result<Decision<Result<(), IdentityRejection>>, IdentityError> {
+    ) -> Result<Decision<Result<UserId, IdentityRejection>>, IdentityError> {
         let (now, purpose) = (self.sources.now(), effect.purpose());
         let address = secrets::digest_address(email);
         let attempts = self.attempts(&address).await?;
@@ -247,7 +270,7 @@ impl<S: Store> Identity<S> {
                 transaction.replace(user.revision, &next)?;
                 remove(&mut transaction, held.as_ref())?;
                 remove(&mut transaction, attempts.as_ref())?;
-                return Ok(Decision::Commit(transaction, Ok(())));
+                return Ok(Decision::Commit(transaction, Ok(user_id)));
             }
             (CodeVerdict::Wrong(code), _) => Some(code),
             (CodeVerdict::Right | CodeVerdict::Void, _) => None,

@@ -96,3 +96,7 @@ impl Record for Attempts {
         Some(self.expires_at)
     }
 }
+
+#[cfg(test)]
+#[path = "records_tests.rs"]
+mod tests;

@@ -1,8 +1,11 @@
 //! Sessions: how people sign in, stay so, and sign out.
+//!
+//! Signing in and out leaves a line in the log with the person's id, and so do a sign-in that failed and an old refresh
+//! token, for whoever looks into what was done in her name. No line has an address.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kernel::{Email, SessionId};
+use kernel::{Email, SessionId, UserId};
 use ports::{Held, IdentityError, IdentityRejection, Secret, SignedIn, Store};
 use runtime::{Decision, Fault, decide_and_commit};
 
@@ -16,6 +19,11 @@ use crate::{Identity, record, remove, write};
 enum SignIn {
     Session(Box<User>, RefreshToken),
     NotConfirmed(Box<User>),
+    /// The address or the password is wrong; whose address it is, and whether this try locked it.
+    Wrong {
+        user_id: Option<UserId>,
+        is_locked: bool,
+    },
     Rejected(Rejection),
 }
 
@@ -42,7 +50,14 @@ impl<S: Store> Identity<S> {
             _ => PasswordCheck::Differs,
         };
         match decide_and_commit(&self.store, || self.try_sign_in(email, check)).await? {
-            SignIn::Session(user, token) => Ok(self.signed_in(*user, &token)?),
+            SignIn::Session(user, token) => {
+                tracing::info!(user_id = %user.user_id, session_id = %token.session_id(), "signed in");
+                Ok(self.signed_in(*user, &token)?)
+            }
+            SignIn::Wrong { user_id, is_locked } => {
+                tracing::info!(user_id = user_id.map(tracing::field::display), is_locked, "a sign-in failed");
+                Err(IdentityRejection::WrongCredentials.into())
+            }
             SignIn::NotConfirmed(user) => {
                 self.remind_to_confirm(*user);
                 Err(IdentityRejection::NotConfirmed.into())
@@ -72,10 +87,12 @@ impl<S: Store> Identity<S> {
             Err(rejection) => rejection,
         };
         match (&rejection, held) {
-            (Rejection::WrongCredentials, _) => {
+            (Rejection::WrongCredentials, held) => {
                 let failed = Attempts::failed(record(attempts.as_ref()), address, now);
                 write(&mut transaction, attempts.as_ref(), &failed)?;
-                Ok(Decision::Commit(transaction, SignIn::Rejected(rejection)))
+                let user_id = held.map(|held| held.record.user_id);
+                let is_locked = domain::may_try(Some(&failed), now).is_err();
+                Ok(Decision::Commit(transaction, SignIn::Wrong { user_id, is_locked }))
             }
             (Rejection::NotConfirmed, Some(held)) => {
                 Ok(Decision::Nothing(SignIn::NotConfirmed(Box::new(held.record))))
@@ -149,9 +166,15 @@ impl<S: Store> Identity<S> {
             let held: Option<Held<Session>> = runtime::get(&self.store, key.clone()).await?;
             let mut transaction = self.transaction();
             remove(&mut transaction, held.as_ref())?;
-            Ok(if transaction.is_empty() { Decision::Nothing(()) } else { Decision::Commit(transaction, ()) })
+            Ok::<_, Fault>(if transaction.is_empty() {
+                Decision::Nothing(())
+            } else {
+                Decision::Commit(transaction, ())
+            })
         })
-        .await
+        .await?;
+        tracing::info!(user_id = %claims.sub, %session_id, "signed out");
+        Ok(())
     }
 
     fn signed_in(&self, user: User, token: &RefreshToken) -> Result<SignedIn, Fault> {

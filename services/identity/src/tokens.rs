@@ -154,6 +154,8 @@ mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use jsonwebtoken::EncodingKey;
     use memory::TestClock;
+    use proptest::prelude::*;
+    use proptest::test_runner::TestRunner;
     use serde_json::{Value, json};
 
     const ISSUER: &str = "http://bank.example";
@@ -263,5 +265,36 @@ mod tests {
         for (given, token) in table {
             assert_eq!(tokens.read(&token), Err(Refused::Invalid), "{given}");
         }
+    }
+
+    /// One bank's keys for all cases: making them takes longer than thousands of tokens.
+    #[test]
+    fn no_other_text_is_a_token() {
+        let (tokens, _) = tokens();
+        let (user_id, session_id) = ada();
+        let sound = tokens.mint(user_id, vec![OPERATORS.to_owned()], session_id).unwrap();
+        // Each byte of a token counts, and there is no other spelling of it.
+        for at in 0..sound.len() {
+            for byte in *b"AQgw_.=Z" {
+                let mut bytes = sound.clone().into_bytes();
+                if std::mem::replace(&mut bytes[at], byte) != byte {
+                    let changed = String::from_utf8(bytes).unwrap();
+                    assert_eq!(tokens.read(&changed), Err(Refused::Invalid), "byte {at} is {byte}");
+                }
+            }
+            assert_eq!(tokens.read(&sound[..at]), Err(Refused::Invalid), "cut at {at}");
+        }
+        const WORD: &str = "[A-Za-z0-9_-]{0,40}";
+        let joined = (WORD, WORD, WORD).prop_map(|(head, body, end)| format!("{head}.{body}.{end}"));
+        let signature = sound.rsplit_once('.').unwrap().1.to_owned();
+        let json = (conformance::records::any_json(), conformance::records::any_json())
+            .prop_map(move |(head, body)| format!("{}.{}.{signature}", part(&head), part(&body)));
+        let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2_048) };
+        let read =
+            TestRunner::new(config).run(&prop_oneof!["[ -~]{0,40}", ".{0,30}", joined, json], |token| {
+                prop_assert_eq!(tokens.read(&token), Err(Refused::Invalid));
+                Ok(())
+            });
+        assert_eq!(read, Ok(()));
     }
 }

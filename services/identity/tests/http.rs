@@ -363,6 +363,26 @@ async fn an_operator_is_one_from_her_next_token_on() {
 }
 
 #[tokio::test]
+async fn who_is_an_operator_no_more_is_none_from_her_next_token_on() {
+    let bank = Bank::new(false);
+    let email = EMAIL.parse().unwrap();
+    let refused = bank.identity.remove_operator(&email).await;
+    assert!(matches!(refused, Err(Refusal::Rejected(identity::UnknownUser))), "{refused:?}");
+    bank.sign_up().await;
+    bank.identity.add_operator(&email).await.unwrap();
+    let as_operator = bank.sign_in(PASSWORD).await;
+    for _ in 0..2 {
+        assert!(bank.identity.remove_operator(&email).await.unwrap().groups.is_empty());
+    }
+    let (status, refreshed) = bank.refresh(&as_operator).await;
+    assert_eq!(status, 200, "she stays signed in");
+    for tokens in [refreshed, bank.sign_in(PASSWORD).await] {
+        let claims = bank.identity.verifier().read(text(&tokens["access_token"])).unwrap();
+        assert!(claims.groups.is_empty(), "{claims:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_public_keys_name_the_key_of_a_token_and_nothing_private() {
     let bank = Bank::new(false);
     let request = Request::get("/.well-known/jwks.json").body(Body::empty()).unwrap();

@@ -5,7 +5,7 @@
 //! account, which has no head, no floor and so no row that everybody would have to write: its balance is the sum of
 //! its postings.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use contracts::Message;
@@ -223,8 +223,8 @@ pub enum Verdict {
     Refused(Refusal),
 }
 
-/// The heads of the accounts that some commands name.
-pub type Heads = HashMap<AccountId, Head>;
+/// The heads of the accounts that some commands name, in an order that is the same in every run.
+pub type Heads = BTreeMap<AccountId, Head>;
 
 /// Judges a command. An account without a head is a new one.
 pub fn decide(heads: &Heads, command: &Command, now: Timestamp) -> Verdict {

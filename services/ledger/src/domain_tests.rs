@@ -309,6 +309,7 @@ fn a_hash_is_written_as_64_digits() {
     let text = format!("\"00ff{}\"", "5a".repeat(30));
     let hash: Hash = serde_json::from_str(&text).unwrap();
     assert_eq!(serde_json::to_string(&hash).unwrap(), text);
+    assert_eq!(format!("\"{hash}\" \"{hash:?}\""), format!("{text} {text}"));
     for (part, times) in [("", 0), ("0", 63), ("0", 65), ("g", 64), ("F", 64), ("+1", 32), ("é", 32)] {
         let wrong = part.repeat(times);
         assert!(serde_json::from_value::<Hash>(wrong.clone().into()).is_err(), "{wrong}");

@@ -66,3 +66,7 @@ impl LedgerItem {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "records_tests.rs"]
+mod tests;

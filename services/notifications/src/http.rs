@@ -77,6 +77,7 @@ struct ListParams {
     #[param(minimum = 1, maximum = 100, default = 25)]
     limit: Option<u32>,
     /// The `next_cursor` of the page before.
+    #[param(format = "cursor")]
     cursor: Option<String>,
     /// `true` leaves out what was read. Such a page may have fewer items than asked for, even none, and still a next
     /// one.

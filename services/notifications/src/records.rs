@@ -105,3 +105,7 @@ impl Record for Preferences {
         preferences_key(self.owner)
     }
 }
+
+#[cfg(test)]
+#[path = "records_tests.rs"]
+mod tests;

@@ -4,7 +4,7 @@
 //! already, because a message came twice or late or its batch was written in part, is the store asked what to leave out.
 //! No item needs another, so the writes are independent: a reader may see a row of history a moment before its balance.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use contracts::topology::consumers::QUERY_EVENTS;
@@ -31,11 +31,12 @@ impl<S: Store> Consumer for Events<S> {
     }
 }
 
-/// What a part of a batch writes: every row, and the newest balance and state of each account.
+/// What a part of a batch writes, in an order that is the same in every run: every row, and the newest balance and state
+/// of each account.
 struct Projected {
     transactions: Vec<TransactionRecord>,
-    balances: HashMap<AccountId, Balance>,
-    accounts: HashMap<AccountId, KnownAccount>,
+    balances: BTreeMap<AccountId, Balance>,
+    accounts: BTreeMap<AccountId, KnownAccount>,
 }
 
 impl<S: Store> Query<S> {
@@ -43,20 +44,20 @@ impl<S: Store> Query<S> {
     pub(crate) async fn project(&self, changes: impl Iterator<Item = &Changes>) -> Result<(), Fault> {
         let projected = self.fold(changes);
         let mut tries = 0;
-        decide_and_commit(&self.store, || {
+        let newest = decide_and_commit(&self.store, || {
             tries += 1;
             self.write(&projected, tries > 1)
         })
         .await?;
-        projected.balances.into_values().for_each(|balance| self.learn_balance(balance));
-        projected.accounts.into_values().for_each(|account| self.learn_account(account));
+        newest.balances.into_iter().for_each(|balance| self.learn_balance(balance));
+        newest.accounts.into_iter().for_each(|account| self.learn_account(account));
         Ok(())
     }
 
     fn fold<'a>(&self, changes: impl Iterator<Item = &'a Changes>) -> Projected {
         let projected_at = self.sources.now();
         let mut projected =
-            Projected { transactions: Vec::new(), balances: HashMap::new(), accounts: HashMap::new() };
+            Projected { transactions: Vec::new(), balances: BTreeMap::new(), accounts: BTreeMap::new() };
         for Changes { transactions, balances, account } in changes {
             for transaction in transactions {
                 let record = TransactionRecord { transaction: transaction.clone(), projected_at };
@@ -82,7 +83,8 @@ impl<S: Store> Query<S> {
         projected
     }
 
-    async fn write(&self, projected: &Projected, look_first: bool) -> Result<Decision<()>, Fault> {
+    async fn write(&self, projected: &Projected, look_first: bool) -> Result<Decision<Newest>, Fault> {
+        let mut newest = Newest::default();
         let mut writer = Writer {
             query: self,
             look_first,
@@ -92,14 +94,30 @@ impl<S: Store> Query<S> {
             writer.supersede(transaction, Revision::FIRST).await?;
         }
         for balance in projected.balances.values() {
-            writer.supersede(balance, Revision(balance.version)).await?;
+            if writer.supersede(balance, Revision(balance.version)).await? {
+                newest.balances.push(*balance);
+            }
         }
         for account in projected.accounts.values() {
-            writer.supersede(account, account.revision()).await?;
+            if writer.supersede(account, account.revision()).await? {
+                newest.accounts.push(account.clone());
+            }
         }
         let transaction = writer.transaction;
-        Ok(if transaction.is_empty() { Decision::Nothing(()) } else { Decision::Commit(transaction, ()) })
+        Ok(if transaction.is_empty() {
+            Decision::Nothing(newest)
+        } else {
+            Decision::Commit(transaction, newest)
+        })
     }
+}
+
+/// What is as new as the store, and so may be remembered. An event that comes again after a restart is not: what has
+/// happened since is in the store, and not in memory any more.
+#[derive(Default)]
+struct Newest {
+    balances: Vec<Balance>,
+    accounts: Vec<KnownAccount>,
 }
 
 struct Writer<'a, S> {
@@ -109,14 +127,16 @@ struct Writer<'a, S> {
 }
 
 impl<S: Store> Writer<'_, S> {
-    async fn supersede<R: Record>(&mut self, newer: &R, revision: Revision) -> Result<(), Fault> {
+    /// Whether the store holds this record then, and not a newer one.
+    async fn supersede<R: Record>(&mut self, newer: &R, revision: Revision) -> Result<bool, Fault> {
         if self.look_first {
             let stored = self.query.store.get(&[newer.key()]).await?.pop().flatten();
-            if stored.is_some_and(|stored| stored.revision >= revision) {
-                return Ok(());
+            if let Some(stored) = stored.filter(|stored| stored.revision >= revision) {
+                return Ok(stored.revision == revision);
             }
         }
-        Ok(self.transaction.supersede(newer, revision)?)
+        self.transaction.supersede(newer, revision)?;
+        Ok(true)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Events in, on the store in memory: whatever their order and however often they come, the end is the same.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use contracts::Message;
 use memory::{Faults, MemoryStore};
@@ -30,6 +31,19 @@ async fn the_newest_state_stays_whatever_comes_later() {
     let closed =
         world.stored().await.into_iter().find(|(key, ..)| key.contains("accounts_projection")).unwrap();
     assert_eq!((closed.1, &closed.2["status"]), (3, &json!("CLOSED")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_again_after_a_restart_is_not_taken_for_news() {
+    let world = world();
+    let events = deposits(3, 1);
+    world.take(&[opened(1), closed(1)]).await;
+    world.take(&events).await;
+    let query = Query::new(world.store.clone(), world.sources.clone(), 1_000);
+    let restarted = World { query, ..world };
+    restarted.take(&[opened(1), events[0].clone()]).await;
+    let standing = restarted.query.balance(owner(1), account(1), 0, Duration::ZERO).await.unwrap();
+    assert_eq!((standing.balance.version, standing.account.revision()), (3, Revision(3)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,8 +20,10 @@ use crate::{Filter, Query, Standing};
 const VERSION_PATIENCE: Duration = Duration::from_secs(5);
 
 web::problems! {
-    /// What reading one thing may be refused with.
-    ReadProblems: BAD_REQUEST, UNAUTHORIZED, NOT_FOUND;
+    /// What reading a balance may be refused with.
+    BalanceProblems: BAD_REQUEST, UNAUTHORIZED, NOT_FOUND, CONFLICT;
+    /// What reading a history may be refused with.
+    HistoryProblems: BAD_REQUEST, UNAUTHORIZED, NOT_FOUND;
     /// What reading a list may be refused with.
     ListProblems: BAD_REQUEST, UNAUTHORIZED;
 }
@@ -130,7 +132,7 @@ impl From<Transaction> for TransactionView {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct BalanceParams {
-    /// Wait, for at most 5 seconds, until the account has had this many entries.
+    /// Wait, for at most 5 seconds, until the account has had this many entries. If it has not by then the answer is 409.
     min_version: Option<u64>,
 }
 
@@ -138,9 +140,11 @@ struct BalanceParams {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct TransactionParams {
-    /// At most this many rows, 1 to 100; 25 without it.
+    /// The most items of the page.
+    #[param(minimum = 1, maximum = 100, default = 25)]
     limit: Option<u32>,
     /// The `next_cursor` of the page before.
+    #[param(format = "cursor")]
     cursor: Option<String>,
     /// Not before this time (RFC 3339).
     #[param(value_type = Option<String>, format = DateTime)]
@@ -169,7 +173,7 @@ async fn balances<S: Store>(
 /// What one of the caller's accounts holds.
 #[utoipa::path(get, path = "/balances/{account_id}", tag = "query",
     params(("account_id" = String, Path), BalanceParams),
-    responses((status = 200, body = BalanceView), ReadProblems))]
+    responses((status = 200, body = BalanceView), BalanceProblems))]
 async fn balance<S: Store>(
     State(query): State<Query<S>>,
     Signed(caller): Signed,
@@ -183,7 +187,7 @@ async fn balance<S: Store>(
 /// The history of one of the caller's accounts, newest first; failed operations are listed too.
 #[utoipa::path(get, path = "/transactions/{account_id}", tag = "query",
     params(("account_id" = String, Path), TransactionParams),
-    responses((status = 200, body = Listing<TransactionView>), ReadProblems))]
+    responses((status = 200, body = Listing<TransactionView>), HistoryProblems))]
 async fn transactions<S: Store>(
     State(query): State<Query<S>>,
     Signed(caller): Signed,

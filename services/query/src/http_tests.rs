@@ -152,7 +152,7 @@ async fn a_history_is_paged_and_filtered() {
 async fn what_cannot_be_answered_is_refused() {
     let world = projected().await;
     let (balance, history) = (format!("/balances/{}", account(1)), format!("/transactions/{}", account(1)));
-    let not_yet = StatusCode::SERVICE_UNAVAILABLE;
+    let not_yet = StatusCode::CONFLICT;
     for (reader, path, status, code) in [
         (None, balance.clone(), StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"),
         (None, history.clone(), StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"),

@@ -6,6 +6,8 @@
 //! ports allow takes [`endurance_suite!`], whose properties expect messages twice, late and in any order, and
 //! commits that conflict without cause.
 //!
+//! [`records`] holds the services' stored records to their layout, whatever adapter keeps them.
+//!
 //! Nothing here looks behind the ports, but for [`MessageWorld::outbox_records`]. Absent on purpose: speed, and the
 //! order of messages, which no world promises.
 #![warn(missing_docs)]
@@ -16,6 +18,7 @@ pub mod endurance;
 mod fixture;
 pub mod limits;
 pub mod reads;
+pub mod records;
 pub mod retries;
 pub mod transactions;
 

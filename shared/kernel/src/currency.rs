@@ -93,4 +93,15 @@ mod tests {
             assert_eq!(code.parse::<Currency>(), Err(UnknownCurrency), "{code}");
         }
     }
+
+    #[test]
+    fn currencies_are_known_and_ordered_by_their_codes() {
+        let codes = ["CHF", "EUR", "USD"];
+        let mut currencies = ["USD", "CHF", "EUR"].map(|code| code.parse::<Currency>().unwrap());
+        currencies.sort();
+        assert_eq!(currencies.map(Currency::code), codes);
+        assert_eq!(currencies.map(|currency| currency.to_string()), codes);
+        assert_eq!(format!("{currencies:?}"), "[CHF, EUR, USD]");
+        assert!(currencies[0] < currencies[1]);
+    }
 }

@@ -165,7 +165,14 @@ mod tests {
 
     #[test]
     fn a_correlation_id_is_short_and_plain() {
-        assert!("order-42_a.b".parse::<CorrelationId>().is_ok());
+        for text in ["order-42_a.b", "7", &"x".repeat(CorrelationId::LENGTH_MAX)] {
+            let id: CorrelationId = text.parse().unwrap();
+            assert_eq!(
+                (id.as_str(), id.to_string().as_str(), format!("{id:?}").as_str()),
+                (text, text, text)
+            );
+            assert_eq!(String::from(id), text);
+        }
         for text in ["", "a b", "ä", "x\n", &"x".repeat(65)] {
             assert_eq!(text.parse::<CorrelationId>(), Err(InvalidId), "{text}");
         }

@@ -8,6 +8,7 @@ mod currency;
 mod email;
 mod id;
 mod money;
+mod text;
 mod timestamp;
 
 pub use currency::{Currency, UnknownCurrency};
@@ -16,4 +17,5 @@ pub use id::{
     AccountId, CorrelationId, InvalidId, MessageId, NotificationId, OperationId, SessionId, UserId,
 };
 pub use money::{AMOUNT_MINOR_MAX, Decimal, InvalidAmount, Money};
+pub use text::is_plain_line;
 pub use timestamp::{InvalidTimestamp, Timestamp};

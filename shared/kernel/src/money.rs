@@ -224,6 +224,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_amount_has_the_decimals_of_its_currency_and_a_sign_if_it_is_negative() {
+        for (minor, code, text) in [
+            (0, "EUR", "0.00 EUR"),
+            (-1, "EUR", "-0.01 EUR"),
+            (1_250, "EUR", "12.50 EUR"),
+            (-1_250, "BHD", "-1.250 BHD"),
+            (0, "JPY", "0 JPY"),
+            (12, "JPY", "12 JPY"),
+            (i64::MIN, "EUR", "-92233720368547758.08 EUR"),
+        ] {
+            let money = Money::from_minor(minor, currency(code));
+            assert_eq!((money.to_string().as_str(), format!("{money:?}").as_str()), (text, text));
+        }
+    }
+
     proptest! {
         #[test]
         fn what_is_written_reads_back(minor in any::<i64>().prop_filter("-i64::MIN is no i64", |m| *m != i64::MIN), code in prop::sample::select(vec!["EUR", "JPY", "BHD", "CLF"])) {

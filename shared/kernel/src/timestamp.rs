@@ -24,12 +24,10 @@ impl Timestamp {
 
     /// The instant `millis` milliseconds after the epoch, held between the epoch and the year 9999.
     pub const fn from_millis(millis: i64) -> Self {
-        if millis < 0 {
-            Self(0)
-        } else if millis > Self::MILLIS_MAX {
-            Self(Self::MILLIS_MAX)
-        } else {
-            Self(millis)
+        match millis {
+            ..0 => Self::EPOCH,
+            0..=Self::MILLIS_MAX => Self(millis),
+            _ => Self(Self::MILLIS_MAX),
         }
     }
 
@@ -112,8 +110,16 @@ mod tests {
     #[test]
     fn a_time_is_written_as_it_is_read() {
         for text in ["1970-01-01T00:00:00.000Z", "2026-11-22T10:00:00.125Z", "9999-12-30T22:00:00.000Z"] {
-            assert_eq!(text.parse::<Timestamp>().unwrap().to_string(), text);
+            let time: Timestamp = text.parse().unwrap();
+            assert_eq!((time.to_string().as_str(), format!("{time:?}").as_str()), (text, text));
         }
+    }
+
+    #[test]
+    fn a_time_is_counted_from_the_epoch() {
+        let time = Timestamp::from_millis(1_800_000_000_999);
+        assert_eq!((time.as_millis(), time.as_seconds()), (1_800_000_000_999, 1_800_000_000));
+        assert_eq!(time.since(Timestamp::from_millis(1_800_000_000_000)), Duration::from_millis(999));
     }
 
     #[test]

@@ -21,7 +21,7 @@ impl fmt::Debug for Table {
 }
 
 /// Where one item lives. Items of one partition are kept together, ordered by the bytes of `sort`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// The table.
     pub table: Table,
@@ -35,6 +35,18 @@ impl Key {
     /// The key of an item.
     pub fn new(table: Table, partition: impl Into<String>, sort: impl Into<String>) -> Self {
         Self { table, partition: partition.into(), sort: sort.into() }
+    }
+}
+
+/// Where a person is found by her address, the address is in the partition. It is personal, and errors name keys, so of
+/// such a partition only the kind is shown.
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { table, partition, sort } = self;
+        match partition.split_once('#') {
+            Some((kind, name)) if name.contains('@') => write!(f, "{table:?} {kind}#…/{sort}"),
+            _ => write!(f, "{table:?} {partition}/{sort}"),
+        }
     }
 }
 
@@ -90,12 +102,17 @@ impl<R: Record> Held<R> {
     /// Reads a stored item as a record; an error says that the store holds what this version cannot read.
     pub fn from_item(item: &Item) -> Result<Self, Unavailable> {
         let record = serde_json::from_str(&item.body).map_err(|error| {
-            Unavailable(format!(
-                "{:?} {}/{} is unreadable: {error}",
-                item.key.table, item.key.partition, item.key.sort
-            ))
+            Unavailable(format!("{:?} is unreadable: {}", item.key, without_values(&error.to_string())))
         })?;
         Ok(Self { record, revision: item.revision })
+    }
+}
+
+/// What serde says of an item, but for the text that it saw there, which may be personal.
+fn without_values(error: &str) -> String {
+    match (error.find('"'), error.rfind('"')) {
+        (Some(first), Some(last)) => format!("{}…{}", &error[..first], &error[last + 1..]),
+        _ => error.to_owned(),
     }
 }
 
@@ -216,4 +233,53 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Commits all of the transaction or nothing; of an [independent](Transaction::independent) one, perhaps a part. It
     /// is durable, messages included, when this returns `Ok`.
     fn commit(&self, transaction: &Transaction) -> impl Future<Output = Result<(), CommitError>> + Send;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Serialize, Deserialize, Debug)]
+    struct Address {
+        count: u32,
+    }
+
+    impl Record for Address {
+        fn key(&self) -> Key {
+            Key::new(Table("users"), "email#ada@example.org", "address")
+        }
+    }
+
+    fn said_of(body: &str) -> String {
+        let item = Item {
+            key: Address { count: 1 }.key(),
+            revision: Revision::FIRST,
+            expires_at: None,
+            body: body.to_owned(),
+        };
+        Held::<Address>::from_item(&item).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_item_that_cannot_be_read_is_named_without_what_is_personal() {
+        for (body, why) in [
+            ("{}", "missing field `count` at line 1 column 2"),
+            (
+                r#"{"count": "Ada \"Countess\" L."}"#,
+                "invalid type: string …, expected u32 at line 1 column 31",
+            ),
+            ("Ada", "expected value at line 1 column 1"),
+        ] {
+            let told = format!("the store is unavailable: users email#…/address is unreadable: {why}");
+            assert_eq!(said_of(body), told);
+        }
+    }
+
+    #[test]
+    fn other_keys_are_shown_whole() {
+        let key = Key::new(Table("users"), "user#01890a5d", "code#reset");
+        assert_eq!(format!("{key:?}"), "users user#01890a5d/code#reset");
+        assert_eq!(format!("{:?}", Key::new(Table("ledger"), "7", "head")), "ledger 7/head");
+    }
 }

@@ -37,7 +37,7 @@ impl Policy {
     pub const OUTSIDE: Self = Self {
         attempts_max: 8,
         backoff_first: Duration::from_secs(1),
-        backoff_max: Duration::from_secs(20 * 60),
+        backoff_max: Duration::from_mins(20),
         batch_max: 32,
     };
 
@@ -189,5 +189,18 @@ fn log_failure(consumer: &'static str, delivery: &Delivery, verdict: &Verdict) {
             reason,
             "message is a dead letter now"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes_are_counted_by_what_they_are() {
+        let retry = || Outcome::Retry { after: Duration::ZERO, reason: "later".to_owned() };
+        let reject = || Outcome::Reject { reason: "unreadable".to_owned() };
+        let outcomes = [retry(), reject(), Outcome::Done, retry(), reject(), reject()];
+        assert_eq!(count_outcomes(&outcomes), [("done", 1), ("retry", 2), ("reject", 3)]);
     }
 }

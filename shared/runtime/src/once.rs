@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use crate::{Caller, Fault, read};
 
 /// How long a first answer is kept: a day, as long as clients of payment interfaces are used to.
-const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+const KEPT_FOR: Duration = Duration::from_hours(24);
 
 /// An answer, and whether it is that of an earlier request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

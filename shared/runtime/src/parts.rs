@@ -49,6 +49,13 @@ mod tests {
     }
 
     #[test]
+    fn a_piece_that_no_transaction_has_room_for_is_a_part_of_its_own() {
+        let pieces = [150, 1, 1, 150, 150, 1];
+        let cut = parts(&pieces, |items| *items, |_| [0; 0]);
+        assert_eq!(cut, [&[150][..], &[1, 1], &[150], &[150], &[1]]);
+    }
+
+    #[test]
     fn what_is_shared_counts_once() {
         assert_eq!(cut(&[7; 120]), [98, 22]);
         assert_eq!(cut(&[]), [0; 0]);

@@ -1,8 +1,11 @@
 //! Reading records through the store port.
 
-use ports::{Cursor, Held, Item, Key, Page, Range, Record, Store, TRANSACTION_ITEMS_MAX, Table};
+use ports::{Cursor, Held, Item, Key, Page, Range, Record, Store, Table};
 
 use crate::Fault;
+
+/// How many items are read at once where a whole table is.
+const SCAN_ITEMS: usize = 1_000;
 
 /// The record under a key, if there is one.
 pub async fn get<S: Store, R: Record>(store: &S, key: Key) -> Result<Option<Held<R>>, Fault> {
@@ -34,8 +37,7 @@ pub async fn scan_all<S: Store, E: From<Fault>>(
 ) -> Result<(), E> {
     let mut after = None;
     loop {
-        let page =
-            store.scan(table, after.as_ref(), TRANSACTION_ITEMS_MAX * 10).await.map_err(Fault::from)?;
+        let page = store.scan(table, after.as_ref(), SCAN_ITEMS).await.map_err(Fault::from)?;
         for item in page.items {
             visit(item)?;
         }

@@ -110,3 +110,28 @@ impl<K: Eq + Hash + Clone> Drop for WaitingPlace<'_, K> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_is_remembered_who_has_left() {
+        let waiters: Waiters<u32> = Waiters::default();
+        let waiting = |key: u32| {
+            let waiters = waiters.clone();
+            async move { waiters.wait(key, FRESH_PATIENCE, async || Ok::<Option<()>, ()>(None)).await }
+        };
+        let (first, second, other) =
+            (tokio::spawn(waiting(1)), tokio::spawn(waiting(1)), tokio::spawn(waiting(2)));
+        tokio::task::yield_now().await;
+        let count = |key: u32| waiters.places().get(&key).map(|waited| waited.waiting);
+        assert_eq!((count(1), count(2)), (Some(2), Some(1)));
+        // One is given up, and those of the same key are still there to be woken.
+        first.abort();
+        assert!(first.await.is_err());
+        assert_eq!((count(1), count(2)), (Some(1), Some(1)));
+        assert_eq!((second.await.unwrap(), other.await.unwrap()), (Ok(None), Ok(None)));
+        assert!(waiters.places().is_empty());
+    }
+}

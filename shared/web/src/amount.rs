@@ -44,6 +44,7 @@ impl PartialSchema for AmountText {
         ObjectBuilder::new()
             .schema_type(SchemaType::from_iter([Type::String, Type::Number]))
             .pattern(Some(r"^[0-9]+(\.[0-9]+)?$"))
+            .exclusive_minimum(Some(0))
             .description(Some("More than zero, with no more decimals than the currency has. A number is read by its digits."))
             .examples(["12.50"])
             .into()

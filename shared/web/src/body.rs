@@ -70,6 +70,11 @@ pub(crate) fn too_large() -> Problem {
     )
 }
 
+/// A body that did not come to its end in time.
+pub(crate) fn too_slow() -> Problem {
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "BODY_TOO_SLOW", "The body did not arrive in time.")
+}
+
 /// A body that could not be read to its end: because it was too long, or because its sender went away.
 fn unread(error: &axum::Error) -> Problem {
     match wrong::cause::<LengthLimitError>(error) {

@@ -51,7 +51,14 @@ macro_rules! problems {
 pub struct WriteHeaders {
     /// Makes a repetition of this request known as one: the same request with the same key has its effect once and
     /// gets the first answer again. 1 to 255 visible ASCII characters, kept for a day.
-    #[param(rename = "Idempotency-Key", required = false, max_length = 255, example = "order-42")]
+    #[param(
+        rename = "Idempotency-Key",
+        required = false,
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[!-~]+$",
+        example = "order-42"
+    )]
     idempotency_key: Option<String>,
     /// `wait=N` (RFC 7240) asks for the answer once the operation has ended, within N seconds, at most 10.
     #[param(rename = "Prefer", required = false, example = "wait=10")]
@@ -66,7 +73,8 @@ const ALWAYS: [StatusCode; 4] = [
     StatusCode::GATEWAY_TIMEOUT,
 ];
 
-/// A problem for each of these statuses, and for those that every handler may answer.
+/// A problem for each of these statuses, and for those that every handler may answer. A body that may be too large may
+/// also be too slow.
 pub fn problem_responses(statuses: &[StatusCode]) -> BTreeMap<String, RefOr<Response>> {
     let response = |status: &StatusCode| {
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
@@ -75,7 +83,8 @@ pub fn problem_responses(statuses: &[StatusCode]) -> BTreeMap<String, RefOr<Resp
             ResponseBuilder::new().description(description).content(crate::problem::PROBLEM_JSON, content);
         (status.as_str().to_owned(), RefOr::T(response.build()))
     };
-    statuses.iter().chain(&ALWAYS).map(response).collect()
+    let slow = statuses.contains(&StatusCode::PAYLOAD_TOO_LARGE).then_some(&StatusCode::REQUEST_TIMEOUT);
+    statuses.iter().chain(slow).chain(&ALWAYS).map(response).collect()
 }
 
 /// Completes a document with what the handlers refer to: the schema of a problem, and how to sign in (`bearer`); and

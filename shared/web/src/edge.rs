@@ -1,7 +1,7 @@
 //! The edge: what every request passes on its way in, and every answer on its way out.
 //!
 //! It is one layer that does its steps in order, rather than a stack of layers, because every request pays for it.
-//! On the way in: trace, room, size, rate of the address. On the way out: a problem for whatever failed, entity
+//! On the way in: trace, size, rate of the address, body, room. On the way out: a problem for whatever failed, entity
 //! tag, headers, measures, one line of log. Outside of it there is CORS only, where it is open at all.
 
 use std::any::Any;
@@ -29,13 +29,18 @@ use crate::headers::CORRELATION_ID;
 use crate::limits::Limits;
 use crate::measures::{Measures, NO_ROUTE};
 use crate::passage::{PASSAGE, Passage};
-use crate::settings::REQUEST_MAX;
+use crate::settings::{BODY_MAX, REQUEST_MAX};
 use crate::{HttpSettings, Problem, address, body, entity_tag, headers, problem};
+
+/// When to ask again where there was no room: requests are done within milliseconds, and one second is the least that
+/// the header can say.
+const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 struct Edge {
     settings: HttpSettings,
     sources: Sources,
     room: Semaphore,
+    waiting_room: Semaphore,
     limits: Arc<Limits>,
     measures: Measures,
     transport_security: Option<HeaderValue>,
@@ -50,6 +55,7 @@ pub fn finish(router: Router, settings: HttpSettings, sources: Sources) -> Route
     let edge = Edge {
         sources,
         room: Semaphore::new(settings.in_flight_max.min(Semaphore::MAX_PERMITS)),
+        waiting_room: Semaphore::new(settings.waiting_max.min(Semaphore::MAX_PERMITS)),
         limits: Arc::new(Limits::new(settings.rate_limits)),
         measures: Measures::default(),
         transport_security: settings.strict_transport_security.and_then(headers::strict_transport_security),
@@ -148,16 +154,17 @@ impl Edge {
         let known_tags = matches!(*request.method(), Method::GET | Method::HEAD)
             .then(|| entity_tag::known_tags(request.headers()));
         let answer = async {
-            let _room =
-                self.room.try_acquire().map_err(|_| unheard(problem::busy(Duration::from_secs(1))))?;
             self.admit(route, passage, &request).map_err(unheard)?;
-            let answer = async {
-                let request = body::gathered(request).await.map_err(unheard)?;
-                let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-                answer.map_err(|panic| Problem::from(fault_of(panic.as_ref())).into_response())
-            };
-            let answer = tokio::time::timeout(REQUEST_MAX, answer).await;
-            let response = explained(answer.map_err(|_| unheard(timed_out()))??);
+            let body = tokio::time::timeout(BODY_MAX, body::gathered(request)).await;
+            let request = body.unwrap_or_else(|_| Err(body::too_slow())).map_err(unheard)?;
+            // Only now: whoever sends her body slowly takes up a connection, and no room that others need.
+            let room = if asks_to_wait(&request) { &self.waiting_room } else { &self.room };
+            let _place = room.try_acquire().map_err(|_| problem::busy(BUSY_RETRY_AFTER).into_response())?;
+            let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+            let answer =
+                tokio::time::timeout(REQUEST_MAX, answer).await.map_err(|_| timed_out().into_response())?;
+            let response =
+                explained(answer.map_err(|panic| Problem::from(fault_of(panic.as_ref())).into_response())?);
             match known_tags {
                 Some(known) => entity_tag::tag(response, &known).await.map_err(Problem::into_response),
                 None => Ok(response),
@@ -180,6 +187,12 @@ impl Edge {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether the sender wants to wait for what is done behind the answer: it may take seconds, and none of them is work.
+fn asks_to_wait(request: &Request) -> bool {
+    request.headers().contains_key("prefer")
+        || request.uri().query().is_some_and(|query| query.contains("min_version="))
 }
 
 /// Refuses a request whose body was not read to its end. What is left of it would be taken for the next request, so the

@@ -19,6 +19,12 @@ const POLICY_OF_PAGES: HeaderValue = HeaderValue::from_static(
      form-action 'self'; frame-ancestors 'none'",
 );
 
+/// No page of another origin may load an answer as if it were an image or a script of its own; scripts that CORS lets in
+/// are not concerned (Fetch Standard).
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+/// No page of another origin that opened one of the bank's keeps a hold of it (HTML Standard).
+const CROSS_ORIGIN_OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// `Strict-Transport-Security` for this long.
@@ -34,6 +40,10 @@ pub(crate) fn secure(headers: &mut HeaderMap, transport_security: Option<&Header
     headers.entry(X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
     headers.entry(X_FRAME_OPTIONS).or_insert(HeaderValue::from_static("DENY"));
     headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
+    headers.entry(CROSS_ORIGIN_RESOURCE_POLICY).or_insert(HeaderValue::from_static("same-origin"));
+    if is_page {
+        headers.entry(CROSS_ORIGIN_OPENER_POLICY).or_insert(HeaderValue::from_static("same-origin"));
+    }
     if has_type(headers, "application/json") || has_type(headers, crate::problem::PROBLEM_JSON) {
         headers.entry(CACHE_CONTROL).or_insert(NO_STORE);
     }

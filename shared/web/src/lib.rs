@@ -48,7 +48,7 @@ pub use limits::RateLimits;
 pub use listing::{LIMIT_DEFAULT, LIMIT_MAX, Listing, Page, Paging};
 pub use principal::{OPERATORS, Principal, Refused};
 pub use problem::{FieldError, Problem, not_found};
-pub use settings::HttpSettings;
+pub use settings::{HttpSettings, REQUESTS_MAX, WAITING_REQUESTS_MAX};
 pub use signed::{Operator, Signed, Traced};
 
 #[doc(hidden)]

@@ -38,6 +38,7 @@ pub struct Paging {
     #[param(minimum = 1, maximum = 100, default = 25)]
     pub limit: Option<u32>,
     /// The `next_cursor` of the page before.
+    #[param(format = "cursor")]
     pub cursor: Option<String>,
 }
 

@@ -6,8 +6,15 @@ use axum::http::HeaderValue;
 
 use crate::{Network, RateLimits, WAIT_MAX};
 
-/// The longest that one request may take.
+/// The longest that a client may take to send the body of a request, behind its headers.
+pub(crate) const BODY_MAX: Duration = Duration::from_secs(10);
+/// The longest that the bank may take for one request, once it is there.
 pub(crate) const REQUEST_MAX: Duration = Duration::from_secs(30);
+
+/// The most requests that are worked on at once, unless an operator chose otherwise.
+pub const REQUESTS_MAX: usize = 512;
+/// The most requests at once that wait.
+pub const WAITING_REQUESTS_MAX: usize = 2_048;
 
 const _: () =
     assert!(WAIT_MAX.as_secs() < REQUEST_MAX.as_secs(), "a wait ends before its request is given up");
@@ -23,8 +30,12 @@ pub struct HttpSettings {
     pub cors_origins: Vec<HeaderValue>,
     /// For how long browsers keep to HTTPS (RFC 6797); only for a bank that is reached over HTTPS alone.
     pub strict_transport_security: Option<Duration>,
-    /// The most requests at once; further ones are refused with 503.
+    /// The most requests that are worked on at once; further ones are refused with 503. Divided by what the bank does
+    /// in a second, it is how long one that is accepted may take.
     pub in_flight_max: usize,
+    /// The most requests at once that asked to wait for what is done behind the answer; further ones are refused with
+    /// 503. They have room of their own, so that they keep out nobody who is served in a moment.
+    pub waiting_max: usize,
 }
 
 impl Default for HttpSettings {
@@ -34,7 +45,8 @@ impl Default for HttpSettings {
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
             strict_transport_security: None,
-            in_flight_max: 4_096,
+            in_flight_max: REQUESTS_MAX,
+            waiting_max: WAITING_REQUESTS_MAX,
         }
     }
 }

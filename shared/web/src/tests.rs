@@ -1,6 +1,7 @@
 //! The whole of it in process: a small bank behind the edge, asked as a client asks.
 
 mod bad_input;
+mod decoders;
 mod edge;
 mod limits;
 mod requests;

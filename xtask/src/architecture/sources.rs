@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::Fault;
+use crate::{Crate, Fault};
 
 /// The longest a source file may be: what is longer holds two things.
 pub const SOURCE_LINES_MAX: usize = 500;
@@ -52,6 +52,22 @@ pub fn domain_faults(name: &str, text: &str) -> Vec<String> {
             if names(line, word) {
                 faults.push(format!("{name}:{}: a domain does not name `{word}`: {reason}", index + 1));
             }
+        }
+    }
+    faults
+}
+
+/// What the auditor of the simulation names of the bank that it audits, with the line: any crate of the workspace, and
+/// anything of the simulation itself but the record of a run.
+pub fn auditor_faults(name: &str, text: &str, crates: &[Crate]) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut words: Vec<String> = crates.iter().map(|member| format!("{}::", member.name)).collect();
+    words.push("crate::".to_owned());
+    for (index, line) in without_tests(&without_comments(text)).lines().enumerate() {
+        let line = line.replace("crate::record::", "");
+        for word in words.iter().filter(|word| names(&line, word)) {
+            faults
+                .push(format!("{name}:{}: the auditor does not name `{word}`: it shares no code", index + 1));
         }
     }
     faults

@@ -171,8 +171,7 @@ impl Bank {
     /// The items of a table whose messages were not relayed yet, as its stream hands them over: they are named by their
     /// transaction in an outbox, and name it elsewhere.
     fn new_records(&mut self, table: &str) -> Result<Vec<Value>, Fault> {
-        let answer =
-            self.ask("DynamoDB_20120810.Scan", &json!({"TableName": format!("{PREFIX}{table}")}))?;
+        let answer = self.ask("DynamoDB_20120810.Scan", &json!({"TableName": format!("{PREFIX}{table}")}))?;
         let mut records = Vec::new();
         let items = answer["Items"].as_array().into_iter().flatten();
         for item in items.filter(|item| item.get("messages").is_some()) {

@@ -73,6 +73,43 @@ async fn the_first_conflict_is_named() {
     );
 }
 
+/// All items but the last are looked at before anything is written, and the last one is not.
+#[tokio::test]
+async fn what_is_newer_is_written_wherever_it_stands_in_its_transaction() {
+    let directory = Directory::new();
+    let store = open(&directory.data());
+    for (round, (stored, offered, is_newer)) in
+        [(None, 1, true), (Some(2), 1, false), (Some(2), 2, false), (Some(2), 3, true)]
+            .into_iter()
+            .enumerate()
+    {
+        for is_last in [false, true] {
+            let (projection, other) =
+                (thing(format!("{round} {is_last}")), thing(format!("{round} {is_last} other")));
+            if let Some(revision) = stored {
+                let mut before = transaction();
+                before.supersede(&projection, Revision(revision)).unwrap();
+                store.commit(&before).await.unwrap();
+            }
+            let mut attempt = transaction();
+            if is_last {
+                attempt.create(&other).unwrap();
+            }
+            attempt.supersede(&projection, Revision(offered)).unwrap();
+            if !is_last {
+                attempt.create(&other).unwrap();
+            }
+            match store.commit(&attempt).await {
+                Ok(()) => assert!(is_newer, "{offered} over {stored:?}"),
+                Err(CommitError::Conflict { key: found }) if found == key(&projection.name) => {
+                    assert!(!is_newer, "{offered} over {stored:?}");
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_commits_share_few_syncs() {
     let metrics = PrometheusBuilder::new().install_recorder().unwrap();
@@ -147,6 +184,7 @@ async fn after_a_commit_that_failed_nothing_is_acknowledged() {
     let unknown = store.commit(&create(&thing("b"))).await;
     assert!(matches!(unknown, Err(CommitError::Unknown(_))), "{unknown:?}");
     let reason = tokio::time::timeout(Duration::from_secs(1), store.failed()).await.unwrap();
+    assert!(reason.contains("FOREIGN KEY"), "{reason}");
     assert_eq!(store.health(), Health::Failed(reason));
     assert!(matches!(store.commit(&create(&thing("c"))).await, Err(CommitError::Busy { .. })));
     assert_eq!(store.scan(ITEMS, None, 10).await.unwrap().items.len(), 1, "reads go on");

@@ -109,6 +109,45 @@ async fn everything_is_for_its_owner_alone() {
     }
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn files_that_others_may_read_are_taken_from_them() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = Directory::new();
+    let store = open(&directory.data());
+    store.commit(&create(&thing("a"))).await.unwrap();
+    let restored = directory.crashed("restored");
+    store.close().await;
+    std::fs::write(restored.join("LOCK"), "").unwrap();
+    for file in ["LOCK", "bank.sqlite3", "bank.sqlite3-wal"] {
+        std::fs::set_permissions(restored.join(file), std::fs::Permissions::from_mode(0o666)).unwrap();
+    }
+    let store = open(&restored);
+    store.commit(&create(&thing("b"))).await.unwrap();
+    for entry in std::fs::read_dir(&restored).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}", entry.path().display());
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_directory_that_anybody_can_write_into_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = Directory::new();
+    std::fs::create_dir(directory.data()).unwrap();
+    for mode in [0o777, 0o1777, 0o702] {
+        std::fs::set_permissions(directory.data(), std::fs::Permissions::from_mode(mode)).unwrap();
+        let error = open_error(options(&directory.data(), Access::Exclusive));
+        assert!(matches!(error, OpenError::Exposed { .. }), "{mode:o}: {error}");
+        one_line_with_path(&error, &directory.data());
+        assert_eq!(std::fs::read_dir(directory.data()).unwrap().count(), 0, "nothing is made there");
+    }
+    std::fs::set_permissions(directory.data(), std::fs::Permissions::from_mode(0o2770)).unwrap();
+    open(&directory.data()).close().await;
+}
+
 #[tokio::test]
 async fn a_reader_beside_a_server_sees_one_moment() {
     let directory = Directory::new();

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
+use embedded::{Access, EmbeddedStore, Options};
 use kernel::Timestamp;
-use ports::{QueueAdmin, Queues, Received, Store, Verdict};
+use ports::{Clock, QueueAdmin, Queues, Received, Sources, Store, Verdict};
 
 use crate::support::*;
 
@@ -153,6 +154,60 @@ async fn more_retries_than_one_batch_are_each_delivered_once() {
     expected.sort();
     assert_eq!(seen, expected);
     receive_nothing(&store, "all").await;
+}
+
+#[tokio::test]
+async fn a_batch_has_retries_and_then_new_messages_up_to_its_limit() {
+    let directory = Directory::new();
+    let store = open(&directory.data());
+    store.commit(&emit(&["COMMON"; 3])).await.unwrap();
+    let put_off = receive(&store, "all", 10).await;
+    settle(&store, "all", &put_off, &again_now()).await;
+    store.commit(&emit(&["COMMON"; 7])).await.unwrap();
+    let batch = receive(&store, "all", 5).await;
+    assert_eq!(ids(&batch[..3]), ids(&put_off));
+    assert_eq!(batch.iter().map(|r| r.delivery.attempt).collect::<Vec<_>>(), [2, 2, 2, 1, 1]);
+    assert_eq!(receive(&store, "all", 10).await.len(), 5);
+    receive_nothing(&store, "all").await;
+}
+
+#[tokio::test]
+async fn a_consumer_that_is_behind_loses_no_retry_while_the_log_is_read() {
+    let directory = Directory::new();
+    let store = open(&directory.data());
+    store.commit(&emit(&["COMMON"])).await.unwrap();
+    let put_off = receive(&store, "all", 10).await;
+    settle(&store, "all", &put_off, &again_now()).await;
+    for _ in 0..3 {
+        store.commit(&emit(&["COMMON"])).await.unwrap();
+    }
+    store.close().await;
+    drop(store);
+    let store = open(&directory.data());
+    assert_eq!(ids(&receive(&store, "all", 10).await), ids(&put_off));
+    assert_eq!(receive(&store, "all", 10).await.len(), 3);
+    receive_nothing(&store, "all").await;
+}
+
+struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(1_800_000_000_000)
+    }
+}
+
+#[tokio::test]
+async fn a_retry_is_due_at_its_very_time() {
+    let directory = Directory::new();
+    let sources = Sources::new(StoppedClock, TestIds);
+    let options = Options { sources: sources.clone(), ..options(&directory.data(), Access::Exclusive) };
+    let store = EmbeddedStore::open(options).unwrap();
+    store.commit(&emit(&["COMMON"])).await.unwrap();
+    let received = receive(&store, "all", 10).await;
+    let later = Verdict::Again { at: sources.now(), reason: "not now".to_owned() };
+    settle(&store, "all", &received, &later).await;
+    assert_eq!(ids(&receive(&store, "all", 10).await), ids(&received));
 }
 
 #[tokio::test]

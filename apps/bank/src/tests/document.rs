@@ -14,7 +14,7 @@ use super::schema::{faults, referred};
 /// The statuses that every operation may answer.
 const ALWAYS: [&str; 4] = ["429", "500", "503", "504"];
 /// Those of an operation that takes a body.
-const WITH_A_BODY: [&str; 4] = ["400", "413", "415", "422"];
+const WITH_A_BODY: [&str; 5] = ["400", "408", "413", "415", "422"];
 /// Those of an operation that takes an Idempotency-Key.
 const WITH_A_KEY: [&str; 3] = ["400", "409", "422"];
 

@@ -20,6 +20,7 @@ const WITHOUT_A_KEY: &[(&str, &str)] = &[
     ("/notifications/{notification_id}/read", "what was read stays read"),
     ("/ops/dead-letters/{dead_letter_id}/redrive", "a dead letter that was sent again is one no more"),
     ("/ops/operators", "an operator stays one"),
+    ("/ops/operators/remove", "who is none stays so"),
 ];
 
 fn rows_with_a_key(bank: &Bank) -> Vec<&'static Row> {

@@ -106,6 +106,7 @@ pub const ROWS: &[Row] = &[
     get("/ops/trial-balance", Operator),
     get("/ops/operations/{operation_id}/timeline", Operator),
     post("/ops/operators", Operator, ADDRESS),
+    post("/ops/operators/remove", Operator, ADDRESS),
 ];
 
 /// What stands for the braces of a row, by name.

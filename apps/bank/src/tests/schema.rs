@@ -18,13 +18,19 @@ pub fn faults(document: &Value, schema: &Value, value: &Value, place: &str) -> V
             "enum" if !said.as_array().is_some_and(|values| values.contains(value)) => {
                 found.push(format!("{place} is {value}, not one of {said}"));
             }
+            "minLength" if value.is_string() && length(value) < said.as_u64() => {
+                found.push(format!("{place} is shorter than {said}"));
+            }
+            "maxLength" if value.is_string() && length(value) > said.as_u64() => {
+                found.push(format!("{place} is longer than {said}"));
+            }
             "items" => {
                 for (index, item) in value.as_array().into_iter().flatten().enumerate() {
                     found.extend(faults(document, said, item, &format!("{place}/{index}")));
                 }
             }
             "properties" => found.extend(member_faults(document, schema, value, place)),
-            "type" | "enum" | "required" | "additionalProperties" => {}
+            "type" | "enum" | "required" | "additionalProperties" | "minLength" | "maxLength" => {}
             remark if REMARKS.contains(&remark) => {}
             unknown => found.push(format!("{place} has a schema with {unknown}, which is not understood")),
         }
@@ -54,6 +60,11 @@ fn is_of_type(types: &Value, value: &Value) -> bool {
     types.as_array().map_or_else(|| is_one(types), |types| types.iter().any(is_one))
 }
 
+/// How many characters a text has.
+fn length(value: &Value) -> Option<u64> {
+    value.as_str().map(|text| text.chars().fold(0, |count, _| count + 1))
+}
+
 fn member_faults(document: &Value, schema: &Map<String, Value>, value: &Value, place: &str) -> Vec<String> {
     let (Some(members), Some(known)) = (value.as_object(), schema["properties"].as_object()) else {
         return Vec::new();
@@ -81,7 +92,7 @@ fn values_are_told_apart() {
         "properties": {
             "unit": unit,
             "count": {"type": ["integer", "null"], "format": "int64"},
-            "list": {"type": "array", "items": {"type": "string"}},
+            "list": {"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 2}},
         },
     });
     for (value, faulty) in [
@@ -93,6 +104,8 @@ fn values_are_told_apart() {
         (json!({"unit": 1}), Some("sum/unit")),
         (json!({"unit": "EUR", "count": 1.5}), Some("sum/count")),
         (json!({"unit": "EUR", "list": ["a", 1]}), Some("sum/list/1")),
+        (json!({"unit": "EUR", "list": ["ab", ""]}), Some("sum/list/1")),
+        (json!({"unit": "EUR", "list": ["abc"]}), Some("sum/list/0")),
         (json!({"unit": "EUR", "more": true}), Some("sum/more")),
         (json!([]), Some("sum")),
     ] {

@@ -242,6 +242,7 @@ fn a_letter_that_comes_twice_because_an_answer_was_lost_can_be_told() {
 
 #[test]
 fn a_slow_mail_server_holds_up_nothing_but_letters() {
+    const MORE: usize = 40;
     let (directory, mail) = (demo(), MailServer::start(Mode::Hold));
     let serving = serve(&directory, &mail.url());
     let ada = Ada::sign_in(&serving);
@@ -250,12 +251,17 @@ fn a_slow_mail_server_holds_up_nothing_but_letters() {
     let deposit = ada.moves("/deposit", "20.00");
     ada.is_told_of(&withdrawal);
     ada.is_told_of(&deposit);
+    // More letters than are handed to the mail server at once: all of them wait, and no movement does.
+    for _ in 0..MORE {
+        ada.moves("/deposit", "1.00");
+        ada.moves("/withdraw", "1.00");
+    }
     assert_eq!(mail.letters(), []);
     mail.set(Mode::Accept);
-    mail.letter(1);
+    mail.letter(1 + MORE);
     ada.has_no_letter_to_wait_for();
     serving.stop();
-    assert_eq!(mail.letters().len(), 1);
+    assert_eq!(mail.letters().len(), 1 + MORE);
     assert_discreet(&directory, &[]);
 }
 

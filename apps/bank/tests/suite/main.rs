@@ -3,8 +3,11 @@
 
 mod audit;
 mod commands;
+mod crowd;
 mod demo;
 mod mail;
 mod mail_server;
 mod operating;
+mod secrecy;
 mod support;
+mod wire;

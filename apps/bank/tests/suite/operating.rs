@@ -28,7 +28,7 @@ fn bury(directory: &Directory, id: &str) {
 }
 
 #[test]
-fn an_operator_is_named_with_the_bank_running_and_stopped() {
+fn an_operator_is_named_and_removed_with_the_bank_running_and_stopped() {
     let directory = Directory::with_demo();
     let added = directory.run(&["operators", "add", " Ada@Example.com "]);
     assert_eq!(added.success(), "ada@example.com is an operator from the next sign-in on.\n");
@@ -52,6 +52,23 @@ fn an_operator_is_named_with_the_bank_running_and_stopped() {
     assert!(add("grace@example.com", &issuer).success().starts_with("grace@example.com is an operator"));
     let grace = serving.sign_in("grace@example.com");
     assert_eq!(serving.get(&grace, "/ops/queues").0, 200);
+
+    let remove =
+        |email: &str, options: &[&str]| directory.run(&[&["operators", "remove", email], options].concat());
+    assert!(
+        remove("grace@example.com", &issuer)
+            .success()
+            .starts_with("grace@example.com is an operator no more")
+    );
+    assert_eq!(remove("nobody@example.com", &issuer).failure(), "There is no such person.");
+    let (ada, grace) = (serving.sign_in("ada@example.com"), serving.sign_in("grace@example.com"));
+    assert_eq!((serving.get(&ada, "/ops/queues").0, serving.get(&grace, "/ops/queues").0), (200, 403));
+    serving.stop();
+    remove("ada@example.com", &[]).success();
+    assert_eq!(remove("nobody@example.com", &[]).failure(), "nobody signed up with this email address");
+    let serving = Serving::start(&directory, &[]);
+    let ada = serving.sign_in("ada@example.com");
+    assert_eq!(serving.get(&ada, "/ops/queues").0, 403);
 }
 
 #[test]

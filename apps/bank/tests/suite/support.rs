@@ -64,7 +64,10 @@ impl Drop for Directory {
 
 /// The binary, deaf to the environment's own settings.
 pub fn bank() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bank"));
+    without_settings(Command::new(env!("CARGO_BIN_EXE_bank")))
+}
+
+fn without_settings(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("BANK_") {
             command.env_remove(name);
@@ -115,12 +118,24 @@ impl Serving {
 
     /// Starts it with these variables in its environment.
     pub fn start_with(directory: &Directory, options: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = bank();
+        command.envs(environment.iter().copied());
+        Self::start_by(directory, command, options)
+    }
+
+    /// Starts it by a shell, once that has run this.
+    pub fn start_after(directory: &Directory, script: &str) -> Self {
+        let mut shell = without_settings(Command::new("sh"));
+        shell.args(["-c", &format!("{script}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_bank")]);
+        Self::start_by(directory, shell, &[])
+    }
+
+    fn start_by(directory: &Directory, mut command: Command, options: &[&str]) -> Self {
         let log = File::options().create(true).append(true).open(directory.log_path()).unwrap();
-        let mut child = bank()
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(directory.data())
             .args(options)
-            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()

@@ -139,11 +139,28 @@ async fn nothing_and_refusals_are_answered_as_they_are() {
     assert_eq!(world.count_notes().await, 0);
 }
 
-/// A store that answers commits from a list, the last answer for ever, and remembers which transactions it was given.
+/// A store that answers commits from a list, the last answer for ever, and remembers which transactions it was given
+/// and when.
 #[derive(Clone)]
 struct Scripted {
     answers: Arc<Mutex<VecDeque<Result<(), CommitError>>>>,
-    given: Arc<Mutex<Vec<Uuid>>>,
+    given: Arc<Mutex<Vec<(Uuid, Instant)>>>,
+}
+
+impl Scripted {
+    fn new(answers: Vec<Result<(), CommitError>>) -> Self {
+        Self { answers: Arc::new(Mutex::new(answers.into())), given: Arc::default() }
+    }
+
+    fn given(&self) -> Vec<Uuid> {
+        self.given.lock().unwrap().iter().map(|(id, _)| *id).collect()
+    }
+
+    /// How long it was from each commit to the next, in milliseconds.
+    fn pauses_ms(&self) -> Vec<u128> {
+        let given = self.given.lock().unwrap();
+        given.windows(2).map(|pair| (pair[1].1 - pair[0].1).as_millis()).collect()
+    }
 }
 
 impl Store for Scripted {
@@ -160,7 +177,7 @@ impl Store for Scripted {
     }
 
     async fn commit(&self, transaction: &Transaction) -> Result<(), CommitError> {
-        self.given.lock().unwrap().push(transaction.id());
+        self.given.lock().unwrap().push((transaction.id(), Instant::now()));
         let mut answers = self.answers.lock().unwrap();
         if answers.len() > 1 { answers.pop_front().unwrap() } else { answers[0].clone() }
     }
@@ -185,7 +202,7 @@ async fn every_answer_of_the_store_is_understood() {
         (vec![unknown(), refused()], 8, "it is not known"),
         (vec![unknown()], 8, "it is not known"),
     ] {
-        let store = Scripted { answers: Arc::new(Mutex::new(answers.clone().into())), given: Arc::default() };
+        let store = Scripted::new(answers.clone());
         let transaction = Transaction::new(Uuid::from_u128(7));
         let committed = match commit(&store, &transaction).await {
             Ok(Committed::Yes) => "yes",
@@ -195,6 +212,30 @@ async fn every_answer_of_the_store_is_understood() {
             Err(Fault::Internal(_)) => "nothing will be written",
         };
         assert_eq!(committed, then, "{answers:?}");
-        assert_eq!(*store.given.lock().unwrap(), vec![transaction.id(); commits], "{answers:?}");
+        assert_eq!(store.given(), vec![transaction.id(); commits], "{answers:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pauses_grow_and_are_spread_by_the_random_bits_of_the_transaction() {
+    for (random, pauses_ms) in [
+        (0, [2, 4, 8, 16, 32, 64, 64]),
+        (85, [2, 5, 10, 21, 42, 85, 85]),
+        (255, [4, 8, 16, 32, 64, 128, 128]),
+    ] {
+        let store = Scripted::new(vec![Err(CommitError::Unknown("the answer was lost".to_owned()))]);
+        let committed = commit(&store, &Transaction::new(Uuid::from_u128(random))).await;
+        assert!(matches!(committed, Err(Fault::Unavailable(_))), "{committed:?}");
+        assert_eq!(store.pauses_ms(), pauses_ms, "{random}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_new_decision_is_made_at_once_and_further_ones_ever_later() {
+    let store = Scripted::new(vec![Err(CommitError::Conflict { key: Note::new("counter").key() })]);
+    let decide = async || Ok::<_, Fault>(Decision::Commit(Transaction::new(Uuid::nil()), ()));
+    assert!(matches!(decide_and_commit(&store, decide).await, Err(Fault::Busy { .. })));
+    let pauses_ms = store.pauses_ms();
+    assert_eq!(pauses_ms[..8], [0, 2, 4, 8, 16, 32, 64, 64]);
+    assert!(pauses_ms[8..].iter().all(|pause_ms| *pause_ms == 64), "{pauses_ms:?}");
 }

@@ -73,7 +73,7 @@ impl Consumer for Obedient {
 }
 
 impl World {
-    fn deliveries(&self, groups: &[&str]) -> Vec<Delivery> {
+    pub fn deliveries(&self, groups: &[&str]) -> Vec<Delivery> {
         let trace = Trace::begin(&self.sources);
         let delivery = |group: &&str| {
             let envelope = envelope(&message(), *group, &trace, self.now(), &self.sources);

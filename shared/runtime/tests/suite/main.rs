@@ -1,11 +1,14 @@
 //! The runtime on the store in memory, in paused time: what takes long in it takes no time here.
 #![expect(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
+mod batch;
 mod cache;
 mod commit;
 mod comparison;
 mod deliver;
+mod first_answers;
 mod once;
+mod read;
 mod trace;
 mod waiters;
 

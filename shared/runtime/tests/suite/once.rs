@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ports::Transaction;
+use ports::{Store, Transaction};
 use runtime::{Answered, Caller, Decision, InFlight, Once, OnceRefused, Refusal, decide_and_commit};
 
 use crate::{NOTES, Note, World, world};
@@ -86,6 +86,9 @@ async fn an_answer_is_kept_for_a_day() {
     let world = world();
     let caller = world.caller(1, Some("key"));
     let first = world.ask_new(&caller, "milk").await;
+    let stored = world.store.scan(NOTES, None, 100).await.unwrap().items;
+    let expiries: Vec<_> = stored.iter().filter_map(|item| item.expires_at).collect();
+    assert_eq!(expiries, [world.now() + DAY], "the store may forget it then, and the note never");
     world.clock.advance(DAY - Duration::from_millis(1));
     assert_eq!(world.ask_again(&caller, "milk").await, first);
     world.clock.advance(Duration::from_millis(1));

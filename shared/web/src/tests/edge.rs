@@ -67,6 +67,37 @@ async fn more_than_there_is_room_for_is_refused() {
 }
 
 #[tokio::test]
+async fn those_who_wait_have_room_of_their_own() {
+    let settings = HttpSettings { in_flight_max: 0, waiting_max: 1, ..HttpSettings::default() };
+    let bank = bank(settings, &World::default());
+    assert_eq!(send(&bank, ask("/trace", &[])).await.refusal(), (503, "BUSY", vec![]));
+    for (path, headers) in [("/trace", &[("prefer", "wait=10")][..]), ("/trace?min_version=1", &[])] {
+        assert_eq!(send(&bank, ask(path, headers)).await.status, 200, "{path}");
+    }
+    let waiting = tokio::spawn(bank.clone().oneshot(ask("/slow", &[("prefer", "wait=10")])));
+    tokio::task::yield_now().await;
+    let seen = send(&bank, ask("/trace", &[("prefer", "wait=10")])).await;
+    assert_eq!(seen.refusal(), (503, "BUSY", vec![]));
+    waiting.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_takes_no_room_and_is_given_up() {
+    let bank = bank(HttpSettings { in_flight_max: 1, ..HttpSettings::default() }, &World::default());
+    let never = HttpBody::from_stream(futures::stream::pending::<std::io::Result<&[u8]>>());
+    let slow = tokio::spawn({
+        let request = request(Method::POST, "/deposit", &[("content-type", "application/json")], never);
+        let bank = bank.clone();
+        async move { send(&bank, request).await }
+    });
+    tokio::task::yield_now().await;
+    assert_eq!(send(&bank, ask("/trace", &[])).await.status, 200, "there is room for others");
+    let seen = slow.await.unwrap();
+    assert_eq!(seen.refusal(), (408, "BODY_TOO_SLOW", vec![]));
+    assert_eq!(seen.header("connection"), "close");
+}
+
+#[tokio::test]
 async fn a_trace_is_continued_or_begun() {
     let bank = small_bank();
     let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
@@ -146,6 +177,9 @@ async fn every_answer_is_safe_in_a_browser() {
         let policy = if path == "/page" { "default-src 'self';" } else { "default-src 'none';" };
         assert!(seen.header("content-security-policy").starts_with(policy), "{path}");
         assert_eq!(seen.header("strict-transport-security"), "");
+        assert_eq!(seen.header("cross-origin-resource-policy"), "same-origin");
+        let opener_policy = if path == "/page" { "same-origin" } else { "" };
+        assert_eq!(seen.header("cross-origin-opener-policy"), opener_policy, "{path}");
     }
     assert_eq!(send(&bank, ask("/nowhere", &[])).await.header("cache-control"), "no-store");
     let settings =

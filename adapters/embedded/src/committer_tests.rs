@@ -1,0 +1,268 @@
+//! The committer and its queue with no thread between them: what waits, what makes a group, and what is answered.
+
+use std::sync::atomic::AtomicBool;
+
+use metrics_exporter_prometheus::PrometheusBuilder;
+use ports::{Clock, Ids, Record, Subscription, Transaction};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::*;
+use crate::log::{LogRecord, Start};
+
+const ITEMS: Table = Table("items");
+const OUTBOX: Table = Table("items_events");
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+/// Longer than any test takes.
+const LATER: Duration = Duration::from_secs(10);
+
+struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Timestamp {
+        NOW
+    }
+}
+
+struct NoIds;
+
+impl Ids for NoIds {
+    fn fresh(&self) -> Uuid {
+        Uuid::nil()
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Thing {
+    name: String,
+    text: String,
+    #[serde(skip)]
+    expires_at: Option<Timestamp>,
+}
+
+impl Record for Thing {
+    fn key(&self) -> Key {
+        Key::new(ITEMS, self.name.clone(), "thing")
+    }
+
+    fn expires_at(&self) -> Option<Timestamp> {
+        self.expires_at
+    }
+}
+
+/// A committer that has nothing to do of itself for a while, on a store in memory with one consumer, and the front of it.
+fn committer() -> (Writer, Committer) {
+    let subscription = Subscription { consumer: "reader", outboxes: vec![OUTBOX], kinds: vec!["KIND"] };
+    let schema = Schema::new(&[ITEMS], std::slice::from_ref(&subscription));
+    let connection = Connection::open_in_memory().unwrap();
+    schema.create(&connection).unwrap();
+    let start = Start { subscription, cursors: BTreeMap::new(), waiting: 0, next_due: None };
+    let log = Arc::new(Log::new(&BTreeMap::from([(OUTBOX, 0)]), vec![start]));
+    let (queue, works) = sync_channel(QUEUE_WORKS_MAX);
+    let backlog = Arc::new(Backlog::default());
+    let committer = Committer {
+        connection,
+        schema: Arc::new(schema),
+        next: log.next_sequences(),
+        log,
+        sources: Sources::new(StoppedClock, NoIds),
+        health: watch::Sender::new(Health::Serving),
+        gate: Arc::default(),
+        wal: WalLength::default(),
+        works,
+        backlog: Arc::clone(&backlog),
+        save_at: None,
+        tidy_at: Instant::now() + LATER,
+    };
+    (Writer { queue: RwLock::new(Some(queue)), backlog, threads: Mutex::default() }, committer)
+}
+
+type Answered = oneshot::Receiver<Result<(), CommitError>>;
+
+fn commit(committer: &Committer, things: &[Thing]) -> (Work, Answered) {
+    let mut transaction = Transaction::new(Uuid::nil());
+    for thing in things {
+        transaction.create(thing).unwrap();
+    }
+    let (answer, answered) = oneshot::channel();
+    (Work::Commit { prepared: Prepared::new(&transaction, &committer.schema).unwrap(), answer }, answered)
+}
+
+fn thing(name: impl Into<String>) -> Thing {
+    Thing { name: name.into(), text: String::new(), expires_at: None }
+}
+
+/// Work of exactly so many bytes, in items as large as they may be, or nearly.
+fn work_of(committer: &Committer, bytes: usize) -> Work {
+    let of_bytes = |(number, bytes): (usize, usize)| {
+        let thing = thing(number.to_string());
+        let around = 2 * thing.name.len() + thing.key().sort.len() + r#"{"name":"","text":""}"#.len();
+        Thing { text: "x".repeat(bytes - around), ..thing }
+    };
+    let parts = bytes.div_ceil(256 * 1024);
+    let sizes = (0..parts).map(|part| (bytes + part) / parts);
+    let things: Vec<_> = sizes.enumerate().map(of_bytes).collect();
+    let (work, _) = commit(committer, &things);
+    assert_eq!(work.bytes(), bytes);
+    work
+}
+
+fn retry_after(submitted: Result<(), CommitError>) -> Option<Duration> {
+    submitted.err().and_then(|error| match error {
+        CommitError::Busy { retry_after } => Some(retry_after),
+        _ => None,
+    })
+}
+
+fn count(committer: &Committer, sql: &str) -> i64 {
+    committer.connection.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn so_many_bytes_wait_and_no_more() {
+    let (writer, mut committer) = committer();
+    writer.backlog.add(QUEUE_BYTES_MAX - 2_000);
+    for _ in 0..2 {
+        writer.submit(work_of(&committer, 1_000)).unwrap();
+    }
+    for _ in 0..3 {
+        assert_eq!(retry_after(writer.submit(work_of(&committer, 100))), Some(QUEUE_RETRY_AFTER));
+    }
+    // What weighs nothing may wait still.
+    writer.submit(Work::Moved).unwrap();
+    assert_eq!(committer.gather().unwrap().len(), 2);
+    assert_eq!(writer.backlog.bytes.load(Ordering::Relaxed), QUEUE_BYTES_MAX - 2_000);
+    assert_eq!(writer.backlog.works.load(Ordering::Relaxed), 1, "the one that stands for the rest");
+    writer.submit(work_of(&committer, 2_000)).unwrap();
+}
+
+#[test]
+fn so_much_work_waits_and_none_after_the_end() {
+    let (writer, committer) = committer();
+    for _ in 0..QUEUE_WORKS_MAX {
+        writer.submit(Work::Moved).unwrap();
+    }
+    assert_eq!(retry_after(writer.submit(Work::Moved)), Some(QUEUE_RETRY_AFTER));
+    drop(committer);
+    assert_eq!(retry_after(writer.submit(Work::Moved)), Some(DISK_RETRY_AFTER));
+    writer.stop();
+    writer.stop();
+    assert_eq!(retry_after(writer.submit(Work::Moved)), Some(DISK_RETRY_AFTER));
+}
+
+#[test]
+fn the_front_ends_when_its_threads_have_ended() {
+    let (writer, committer) = committer();
+    let has_ended = Arc::new(AtomicBool::new(false));
+    let thread = std::thread::spawn({
+        let has_ended = Arc::clone(&has_ended);
+        move || {
+            let works = committer.works.iter().count();
+            std::thread::sleep(Duration::from_millis(50));
+            has_ended.store(works == 1, Ordering::SeqCst);
+        }
+    });
+    locked(&writer.threads).push(thread);
+    writer.submit(Work::Moved).unwrap();
+    drop(writer);
+    assert!(has_ended.load(Ordering::SeqCst));
+}
+
+#[test]
+fn nobody_goes_on_trusting_a_committer_that_has_panicked() {
+    for (before, after) in [
+        (Health::Serving, Health::Failed("the committer has panicked".to_owned())),
+        (Health::Failed("the disk".to_owned()), Health::Failed("the disk".to_owned())),
+        (Health::Closed, Health::Closed),
+    ] {
+        let (_writer, committer) = committer();
+        let health = committer.health.clone();
+        health.send_replace(before);
+        drop(committer);
+        assert_eq!(*health.borrow(), after);
+    }
+}
+
+#[test]
+fn a_group_is_what_waits_up_to_its_bounds() {
+    let (writer, mut committer) = committer();
+    // It does not wait for work that does not come.
+    committer.tidy_at = Instant::now();
+    let small: Vec<_> = (0..GROUP_WORKS_MAX + 6).map(|_| work_of(&committer, 100)).collect();
+    let quarters: Vec<_> = (0..5).map(|_| work_of(&committer, GROUP_BYTES_MAX / 4)).collect();
+    for (works, groups) in [(small, [GROUP_WORKS_MAX, 6]), (quarters, [4, 1])] {
+        for work in works {
+            writer.submit(work).unwrap();
+        }
+        assert_eq!(groups.map(|_| committer.gather().unwrap().len()), groups);
+    }
+    drop(writer);
+    assert!(committer.gather().is_none());
+}
+
+#[test]
+fn a_cursor_rides_with_a_group_or_waits_a_little() {
+    let (writer, mut committer) = committer();
+    let began = Instant::now();
+    writer.submit(Work::Moved).unwrap();
+    assert_eq!(committer.gather().unwrap().len(), 0);
+    assert!(began.elapsed() >= CURSORS_DELAY);
+    committer.group(Vec::new()).unwrap();
+    assert_eq!(committer.save_at, None);
+    writer.submit(Work::Moved).unwrap();
+    writer.submit(work_of(&committer, 100)).unwrap();
+    writer.submit(Work::Moved).unwrap();
+    assert_eq!(committer.gather().unwrap().len(), 1);
+}
+
+#[test]
+fn what_has_expired_is_swept_now_and_then_and_soon_where_there_is_more() {
+    let (_writer, mut committer) = committer();
+    let expired: Vec<_> =
+        (0..90).map(|number| Thing { expires_at: Some(NOW), ..thing(number.to_string()) }).collect();
+    for round in 0..7 {
+        let renamed =
+            |thing: &Thing| Thing { name: format!("{round} {}", thing.name), text: String::new(), ..*thing };
+        let (work, mut answered) = commit(&committer, &expired.iter().map(renamed).collect::<Vec<_>>());
+        committer.group(vec![work]).unwrap();
+        assert!(answered.try_recv().unwrap().is_ok());
+    }
+    assert_eq!(count(&committer, "SELECT count(*) FROM items"), 630, "it is not time yet");
+    for (left, interval) in [(130, UPKEEP_INTERVAL_BEHIND), (0, UPKEEP_INTERVAL), (0, UPKEEP_INTERVAL)] {
+        let began = Instant::now();
+        committer.tidy_at = began;
+        committer.group(Vec::new()).unwrap();
+        assert_eq!(count(&committer, "SELECT count(*) FROM items"), left);
+        assert!(committer.tidy_at >= began + interval);
+        assert!(committer.tidy_at < Instant::now() + interval * 2);
+    }
+}
+
+#[test]
+fn a_group_is_written_only_where_there_is_a_reason_and_is_measured() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let metrics = recorder.handle();
+    let value = |name: &str| {
+        let text = metrics.render();
+        let line = text.lines().find(|line| line.starts_with(&format!("{name} ")));
+        line.map_or(0, |line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
+    };
+    let (_writer, mut committer) = committer();
+    committer.backlog.works.store(5, Ordering::Relaxed);
+    metrics::with_local_recorder(&recorder, || {
+        committer.group(Vec::new()).unwrap();
+        assert_eq!(value("store_fsync_seconds_count"), 0, "there was no reason");
+        // A record that is for nobody lets the cursor pass.
+        committer.log.append(vec![(OUTBOX, Arc::new(LogRecord { sequence: 1, messages: Vec::new() }))]);
+        committer.group(Vec::new()).unwrap();
+        assert_eq!(count(&committer, "SELECT sequence FROM queue_cursors"), 1);
+        assert_eq!((value("store_fsync_seconds_count"), value("store_commit_batch_size_count")), (1, 0));
+        let works = ["a", "b", "c"].map(|name| commit(&committer, &[thing(name)]).0);
+        committer.group(works.into()).unwrap();
+        let measured = ["store_commit_batch_size_count", "store_commit_batch_size_sum", "store_queue_depth"];
+        assert_eq!(measured.map(value), [1, 3, 5]);
+        committer.tidy_at = Instant::now();
+        committer.group(Vec::new()).unwrap();
+        assert_eq!((value("store_fsync_seconds_count"), value("store_commit_batch_size_count")), (3, 1));
+    });
+}

@@ -1,0 +1,88 @@
+//! Back pressure: no more orders than the bank works off in some seconds.
+//!
+//! An order is durable before anybody works on it, so a bank under too much load could take orders faster than it ends
+//! them, for as long as the disk has room. So while too many messages wait for a consumer that an operation needs to
+//! end, further orders are refused as busy. Reads are not. How far projections and letters are behind does not matter
+//! here: whoever stands behind a consumer that has died must not be held up by it.
+
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use contracts::topology::consumers::{BANKING_EVENTS, LEDGER_COMMANDS};
+use embedded::EmbeddedStore;
+use runtime::Fault;
+use web::Problem;
+
+/// The consumers that an operation needs to end: the one that judges it and the one that hears the verdict.
+const NEEDED: [&str; 2] = [LEDGER_COMMANDS, BANKING_EVENTS];
+/// The most messages that may wait for one of them: about ten seconds of work.
+const WAITING_MAX: u64 = 50_000;
+/// When to ask again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What the layer is given.
+#[derive(Clone)]
+pub struct Pressure {
+    store: EmbeddedStore,
+    waiting_max: u64,
+}
+
+impl Pressure {
+    pub fn of(store: EmbeddedStore) -> Self {
+        Self { store, waiting_max: WAITING_MAX }
+    }
+
+    fn is_too_high(&self) -> bool {
+        NEEDED.iter().any(|consumer| self.store.waiting(consumer) > self.waiting_max)
+    }
+}
+
+/// Refuses orders while the pressure is too high.
+pub async fn relieve(State(pressure): State<Pressure>, request: Request, next: Next) -> Response {
+    if request.method() == Method::POST && pressure.is_too_high() {
+        return Problem::from(Fault::Busy { retry_after: RETRY_AFTER }).into_response();
+    }
+    next.run(request).await
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use serde_json::json;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::tests::bank::Bank;
+
+    #[tokio::test]
+    async fn orders_are_refused_while_too_many_wait_and_reads_are_not() {
+        let mut bank = Bank::open().await;
+        let ada = bank.person("ada").await;
+        let account_id = bank.open_account(&ada, "Current account").await;
+        let known = bank.get(format!("/balances/{account_id}?min_version=0")).by(&ada);
+        known.send().await.must_be(200);
+        bank.stop_consumers().await;
+
+        let pressure = Pressure { store: bank.world.store.clone(), waiting_max: 2 };
+        let router = Router::new()
+            .route("/", get(async || "read").post(async || "ordered"))
+            .layer(from_fn_with_state(pressure, relieve));
+        let status = async |method: &Method| {
+            let request = Request::builder().method(method).body(axum::body::Body::empty()).unwrap();
+            let answer = router.clone().oneshot(request).await.unwrap();
+            (answer.status().as_u16(), answer.headers().contains_key("retry-after"))
+        };
+        for _ in 0..3 {
+            assert_eq!(status(&Method::POST).await, (200, false));
+            let deposit = bank.post("/deposit").by(&ada);
+            deposit.json(&json!({"account_id": account_id, "amount": "1"})).send().await.must_be(200);
+        }
+        assert_eq!(status(&Method::POST).await, (503, true));
+        assert_eq!(status(&Method::GET).await, (200, false));
+    }
+}
