@@ -255,3 +255,49 @@ async fn a_receipt_from_before_a_crash_settles_nothing() {
     assert_eq!(received[0].delivery.attempt, 2);
     assert!(store.receive("nobody", 1).await.is_err());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_asked_is_not_answered_as_often_as_told_or_only_after_a_while() {
+    let (store, sources, _) = world(12, Faults { unavailable_per_mille: 500, ..Faults::NONE });
+    let mut unanswered = 0;
+    for number in 0..COMMITS {
+        let key = Note { name: number.to_string() }.key();
+        unanswered += usize::from(store.get(&[key]).await.is_err());
+    }
+    assert!((400..600).contains(&unanswered), "{unanswered}");
+    assert_eq!(store.faults_drawn().get("unavailable"), Some(&(unanswered as u64)));
+
+    store.set_faults(Faults { latency_ms_max: 40, ..Faults::NONE });
+    let began = sources.now();
+    store.commit(&noted(&sources, "a")).await.unwrap();
+    assert!(sources.now() > began, "it took no time");
+    // Whoever gives up while the answer is on its way does not undo what was done.
+    let mut written = 0;
+    for number in 0..100 {
+        let transaction = noted(&sources, &format!("given up {number}"));
+        let answered = tokio::time::timeout(Duration::from_millis(20), store.commit(&transaction)).await;
+        let key = Note { name: format!("given up {number}") }.key();
+        let is_written = store.get(&[key]).await.unwrap()[0].is_some();
+        written += usize::from(answered.is_err() && is_written);
+    }
+    assert!((10..90).contains(&written), "{written}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_consumer_had_comes_again_and_the_world_is_idle_once_all_is_settled() {
+    let (store, sources, _) = world(13, Faults::NONE);
+    assert!(store.is_idle());
+    store.commit(&noted(&sources, "a")).await.unwrap();
+    assert!(!store.is_idle());
+    store.receive(READER, 1).await.unwrap();
+    assert!(!store.is_idle(), "it was received and not settled");
+    store.release("another");
+    store.release(READER);
+    let received = store.receive(READER, 1).await.unwrap();
+    assert_eq!(received[0].delivery.attempt, 2);
+    store
+        .settle(READER, vec![Settled { receipt: received[0].receipt, verdict: Verdict::Done }])
+        .await
+        .unwrap();
+    assert!(store.is_idle());
+}

@@ -5,7 +5,8 @@
 use serde_json::{Map, Value, json};
 
 /// What says nothing about which values are of a schema, or nothing that is looked at here.
-const REMARKS: [&str; 6] = ["description", "example", "examples", "format", "pattern", "minimum"];
+const REMARKS: [&str; 7] =
+    ["description", "example", "examples", "format", "pattern", "minimum", "exclusiveMinimum"];
 
 /// What is wrong with the value at `place`; nothing if it is of the schema.
 pub fn faults(document: &Value, schema: &Value, value: &Value, place: &str) -> Vec<String> {
