@@ -10,7 +10,7 @@ use crate::process::{cargo, run, run_at_most};
 use crate::report::{Report, Verdict};
 use crate::server::{Folder, Server, without_settings};
 use crate::suites::Suite;
-use crate::{Fault, Workspace, bench, schemathesis, simulate};
+use crate::{Fault, Workspace, bench, schemathesis};
 
 /// How long the audit of what one run of the suite leaves behind may take.
 const AUDIT_LIMIT: Duration = Duration::from_secs(120);
@@ -54,7 +54,6 @@ pub(crate) fn run_all(nextest: &Nextest<'_>, report: &mut Report) {
         run_black_box(nextest, &binary, report);
     }
     if nextest.is_whole() {
-        simulate::run_part(workspace, report);
         schemathesis::run_part(workspace, &binary, report);
         bench::run_part(workspace, &binary, report);
     }
