@@ -24,7 +24,7 @@ const DRAWS: u64 = 1_000_002;
 const MISHAPS_MAX: u32 = 400;
 /// The most poison of a run.
 const POISON_MAX: usize = 40;
-/// The farthest that the clock is moved forward in all.
+/// How far the clock is moved forward in all, give or take an hour.
 const FORWARD_MAX: Duration = Duration::from_secs(20 * 60 * 60);
 
 /// Lets things go wrong.
@@ -65,6 +65,14 @@ impl Mishaps {
                 () = wait => {}
             }
             let Some(mishap) = self.dice.weighed(&self.plan.mishaps) else { break };
+            let is_enough = match mishap {
+                Mishap::Poison => self.poison.len() >= POISON_MAX,
+                Mishap::ClockForward => self.forward >= FORWARD_MAX,
+                _ => false,
+            };
+            if is_enough {
+                continue;
+            }
             self.counts.iter_mut().filter(|(kind, _)| *kind == mishap).for_each(|(_, count)| *count += 1);
             match mishap {
                 Mishap::ProcessDies => self.kill().await,
@@ -100,11 +108,9 @@ impl Mishaps {
 
     fn move_forward(&mut self) {
         let by = Duration::from_millis(self.dice.between(1, 4_000_000));
-        if self.forward + by < FORWARD_MAX {
-            self.forward += by;
-            self.world.clock.advance(by);
-            self.counter.note(&format!("the clock was moved forward by {by:?}"));
-        }
+        self.forward += by;
+        self.world.clock.advance(by);
+        self.counter.note(&format!("the clock was moved forward by {by:?}"));
     }
 
     fn move_back(&mut self) {
@@ -115,9 +121,6 @@ impl Mishaps {
 
     /// Sends a message that nobody can read: of an unknown version, or with a body that is none of its kind.
     async fn poison(&mut self) {
-        if self.poison.len() >= POISON_MAX {
-            return;
-        }
         let Some(Route { kind, sender, receivers }) = self.dice.pick(ROUTES) else { return };
         let (sources, is_of_the_future) = (&self.world.sources, self.dice.percent(50));
         let Ok(body) = to_raw_value(&json!({"poison": true, "operation_id": 7})) else { return };
