@@ -3,34 +3,18 @@
 use std::sync::atomic::AtomicBool;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
-use ports::{Clock, Ids, Record, Subscription, Transaction};
+use ports::{Record, Subscription, Transaction};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::*;
+use crate::fixture::{NOW, stopped_sources};
 use crate::log::{LogRecord, Start};
 
 const ITEMS: Table = Table("items");
 const OUTBOX: Table = Table("items_events");
-const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 /// Longer than any test takes.
 const LATER: Duration = Duration::from_secs(10);
-
-struct StoppedClock;
-
-impl Clock for StoppedClock {
-    fn now(&self) -> Timestamp {
-        NOW
-    }
-}
-
-struct NoIds;
-
-impl Ids for NoIds {
-    fn fresh(&self) -> Uuid {
-        Uuid::nil()
-    }
-}
 
 #[derive(Serialize, Deserialize)]
 struct Thing {
@@ -65,7 +49,7 @@ fn committer() -> (Writer, Committer) {
         schema: Arc::new(schema),
         next: log.next_sequences(),
         log,
-        sources: Sources::new(StoppedClock, NoIds),
+        sources: stopped_sources(),
         health: watch::Sender::new(Health::Serving),
         gate: Arc::default(),
         wal: WalLength::default(),

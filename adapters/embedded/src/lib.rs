@@ -24,6 +24,8 @@ mod checkpoint;
 mod committer;
 mod consumer;
 mod failure;
+#[cfg(test)]
+mod fixture;
 mod group;
 mod log;
 mod open;
@@ -103,6 +105,7 @@ pub struct EmbeddedStore {
 }
 
 struct Inner {
+    data_dir: PathBuf,
     schema: Arc<Schema>,
     subscriptions: Vec<Subscription>,
     sources: Sources,
@@ -146,23 +149,41 @@ impl EmbeddedStore {
             committer::StartError::Sqlite(error) => of(error),
             committer::StartError::Thread(error) => OpenError::not_writable(&data_dir, &error),
         })?;
-        let reader = Arc::new(Reader::newest(data_dir, Arc::clone(&schema)));
+        let reader = Arc::new(Reader::newest(data_dir.clone(), Arc::clone(&schema)));
         let (writer, lock) = (Some(writer), Mutex::new(Some(lock)));
-        let inner = Inner { schema, subscriptions, sources, health, log, reader, writer, lock };
+        let inner = Inner { data_dir, schema, subscriptions, sources, health, log, reader, writer, lock };
         Ok(Self { inner: Arc::new(inner) })
     }
 
     fn open_read_only(options: Options) -> Result<Self, OpenError> {
         let Options { data_dir, tables, subscriptions, sources, .. } = options;
         let schema = Arc::new(Schema::new(&tables, &subscriptions));
+        Self::open_moment(data_dir, schema, subscriptions, sources)
+    }
+
+    fn open_moment(
+        data_dir: PathBuf,
+        schema: Arc<Schema>,
+        subscriptions: Vec<Subscription>,
+        sources: Sources,
+    ) -> Result<Self, OpenError> {
         let connection = open::snapshot(&data_dir)?;
         let of = |error| OpenError::of(&data_dir, &error);
         let log = Arc::new(load_log(&connection, &schema, &subscriptions).map_err(of)?);
         let reader = Arc::new(Reader::snapshot(connection, Arc::clone(&schema)));
         let health = watch::Sender::new(Health::ReadOnly);
         let (writer, lock) = (None, Mutex::new(None));
-        let inner = Inner { schema, subscriptions, sources, health, log, reader, writer, lock };
+        let inner = Inner { data_dir, schema, subscriptions, sources, health, log, reader, writer, lock };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The moment of now, to be read at leisure: a store of its own as another process would open it.
+    ///
+    /// # Errors
+    /// The store cannot be opened once more.
+    pub fn snapshot(&self) -> Result<Self, OpenError> {
+        let Inner { data_dir, schema, subscriptions, sources, .. } = &*self.inner;
+        Self::open_moment(data_dir.clone(), Arc::clone(schema), subscriptions.clone(), sources.clone())
     }
 
     /// Answers all work that is waiting, saves the cursors, empties the write-ahead log into the file, and gives up

@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use kernel::{CorrelationId, MessageId};
-use serde_json::value::RawValue;
-use uuid::Uuid;
-
 use super::*;
+use crate::fixture::envelope;
 
 const FIRST: Table = Table("first_events");
 const SECOND: Table = Table("second_events");
@@ -25,23 +22,9 @@ fn log_after(last: u64, cursor: u64) -> Log {
     Log::new(&BTreeMap::from([(FIRST, last), (SECOND, last)]), starts)
 }
 
-fn envelope(number: u64, kind: &str, body: String) -> Envelope {
-    Envelope {
-        message_id: MessageId::new(Uuid::from_u128(number.into())),
-        kind: kind.to_owned(),
-        version: 1,
-        group: String::new(),
-        correlation_id: CorrelationId::new(Uuid::nil()),
-        causation_id: None,
-        traceparent: String::new(),
-        occurred_at: Timestamp::EPOCH,
-        body: RawValue::from_string(body).unwrap(),
-    }
-}
-
 /// A record whose messages have the numbers ten times its sequence, and so on.
 fn record(sequence: u64, kinds: &[&str]) -> LogRecord {
-    let message = |(number, kind): (u64, &&str)| Arc::new(envelope(number, kind, "{}".to_owned()));
+    let message = |(number, kind): (u64, &&str)| Arc::new(envelope(number.into(), kind, "{}"));
     LogRecord { sequence, messages: (sequence * 10..).zip(kinds).map(message).collect() }
 }
 
@@ -205,10 +188,10 @@ async fn a_consumer_is_woken_only_by_what_concerns_it() {
 #[test]
 fn the_newest_records_are_kept_in_memory_up_to_a_bound() {
     let log = log_after(0, 0);
-    let around = envelope(0, "COMMON", "\"\"".to_owned()).bytes();
+    let around = envelope(0, "COMMON", "\"\"").bytes();
     let quarter = format!("\"{}\"", "x".repeat(TAIL_BYTES_MAX / 4 - around));
     for (sequence, first) in [(1, 1), (2, 1), (3, 1), (4, 1), (5, 2), (6, 3), (7, 4)] {
-        let messages = vec![Arc::new(envelope(sequence, "COMMON", quarter.clone()))];
+        let messages = vec![Arc::new(envelope(sequence.into(), "COMMON", &quarter))];
         log.append_to(FIRST, [LogRecord { sequence, messages }]);
         let state = locked(&log.state);
         let tail = &state.tails[&FIRST];
@@ -277,7 +260,7 @@ fn a_retry_is_handed_out_once_at_a_time() {
     let retry = |retry_id: i64| Deliverable {
         retry_id,
         attempt: 3,
-        envelope: envelope(retry_id.unsigned_abs(), "RARE", "{}".to_owned()),
+        envelope: envelope(retry_id.unsigned_abs().into(), "RARE", "{}"),
     };
     log.append_to(FIRST, [record(1, &["RARE"])]);
     let new = log.take_some("rare", 10);

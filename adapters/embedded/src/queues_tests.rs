@@ -1,49 +1,20 @@
 //! When a consumer looks for retries.
 
-use kernel::{CorrelationId, MessageId};
-use ports::{Clock, Envelope, Ids, Sources, Store, Table, Transaction};
-use serde_json::value::RawValue;
+use ports::{Store, Table, Transaction};
 use uuid::Uuid;
 
 use super::*;
+use crate::fixture::{NOW, envelope, stopped_sources};
 use crate::{Access, Options};
 
 const OUTBOX: Table = Table("items_events");
 const READER: &str = "reader";
 const PATIENCE: Duration = Duration::from_secs(10);
-const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
-
-struct StoppedClock;
-
-impl Clock for StoppedClock {
-    fn now(&self) -> Timestamp {
-        NOW
-    }
-}
-
-struct NoIds;
-
-impl Ids for NoIds {
-    fn fresh(&self) -> Uuid {
-        Uuid::nil()
-    }
-}
 
 fn transaction(messages: u128) -> Transaction {
     let mut transaction = Transaction::new(Uuid::nil());
     for number in 0..messages {
-        let message = Envelope {
-            message_id: MessageId::new(Uuid::from_u128(number)),
-            kind: "KIND".to_owned(),
-            version: 1,
-            group: String::new(),
-            correlation_id: CorrelationId::new(Uuid::nil()),
-            causation_id: None,
-            traceparent: String::new(),
-            occurred_at: NOW,
-            body: RawValue::from_string("{}".to_owned()).unwrap(),
-        };
-        transaction.emit(OUTBOX, message).unwrap();
+        transaction.emit(OUTBOX, envelope(number, "KIND", "{}")).unwrap();
     }
     transaction
 }
@@ -56,7 +27,7 @@ async fn one_who_has_taken_all_that_is_due_looks_again_only_when_more_is() {
         data_dir: data_dir.clone(),
         tables: Vec::new(),
         subscriptions: vec![subscription],
-        sources: Sources::new(StoppedClock, NoIds),
+        sources: stopped_sources(),
         access: Access::Exclusive,
     })
     .unwrap();

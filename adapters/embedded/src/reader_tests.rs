@@ -1,11 +1,9 @@
 //! Connections that are kept, and how much is read at once.
 
-use kernel::{CorrelationId, MessageId};
-use ports::{Envelope, Subscription};
-use serde_json::value::RawValue;
-use uuid::Uuid;
+use ports::Subscription;
 
 use super::*;
+use crate::fixture::envelope;
 use crate::open::Lock;
 
 const ITEMS: Table = Table("items");
@@ -40,20 +38,6 @@ impl Fixture {
 impl Drop for Fixture {
     fn drop(&mut self) {
         std::fs::remove_dir_all(&self.directory).unwrap();
-    }
-}
-
-fn envelope(body: &str) -> Envelope {
-    Envelope {
-        message_id: MessageId::new(Uuid::nil()),
-        kind: "KIND".to_owned(),
-        version: 1,
-        group: String::new(),
-        correlation_id: CorrelationId::new(Uuid::nil()),
-        causation_id: None,
-        traceparent: String::new(),
-        occurred_at: Timestamp::EPOCH,
-        body: RawValue::from_string(body.to_owned()).unwrap(),
     }
 }
 
@@ -108,12 +92,12 @@ async fn a_page_has_a_bound_and_knows_whether_another_follows() {
 #[tokio::test]
 async fn so_much_of_the_log_is_read_at_once() {
     let fixture = Fixture::new("log");
-    let around = serde_json::to_string(&[envelope("\"\"")]).unwrap().len();
+    let around = serde_json::to_string(&[envelope(0, "KIND", "\"\"")]).unwrap().len();
     let quarter = format!("\"{}\"", "x".repeat(LOG_BYTES_MAX / 4 - around));
     let sql =
         "INSERT INTO items_events (sequence, transaction_id, committed_at, messages) VALUES (?1, '', 0, ?2)";
     for sequence in 1..=6 {
-        let messages = serde_json::to_string(&[envelope(&quarter)]).unwrap();
+        let messages = serde_json::to_string(&[envelope(0, "KIND", &quarter)]).unwrap();
         assert_eq!(messages.len(), LOG_BYTES_MAX / 4);
         fixture.connection.execute(sql, params![sequence, messages]).unwrap();
     }
@@ -135,7 +119,7 @@ fn retries_are_read_as_they_are_due() {
         (4, "reader", 20, 2),
         (5, "reader", 20, 1),
     ] {
-        let envelope = serde_json::to_string(&envelope("{}")).unwrap();
+        let envelope = serde_json::to_string(&envelope(0, "KIND", "{}")).unwrap();
         fixture.connection.execute(sql, params![retry_id, consumer, due_at, attempt, envelope]).unwrap();
     }
     let at = Timestamp::from_millis;

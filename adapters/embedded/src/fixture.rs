@@ -1,0 +1,45 @@
+//! What the tests of this crate's parts are made of: a time that stands still, and messages that say little.
+
+use kernel::{CorrelationId, MessageId, Timestamp};
+use ports::{Clock, Envelope, Ids, Sources};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+/// The only time there is.
+pub const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Timestamp {
+        NOW
+    }
+}
+
+struct NoIds;
+
+impl Ids for NoIds {
+    fn fresh(&self) -> Uuid {
+        Uuid::nil()
+    }
+}
+
+/// [`NOW`], and identifiers for whoever needs none of her own.
+pub fn stopped_sources() -> Sources {
+    Sources::new(StoppedClock, NoIds)
+}
+
+/// A message of this number and kind.
+pub fn envelope(number: u128, kind: &str, body: &str) -> Envelope {
+    Envelope {
+        message_id: MessageId::new(Uuid::from_u128(number)),
+        kind: kind.to_owned(),
+        version: 1,
+        group: String::new(),
+        correlation_id: CorrelationId::new(Uuid::nil()),
+        causation_id: None,
+        traceparent: String::new(),
+        occurred_at: NOW,
+        body: RawValue::from_string(body.to_owned()).unwrap(),
+    }
+}
