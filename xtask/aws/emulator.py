@@ -5,7 +5,7 @@
 Whoever starts this holds the other end of its standard input. When that end closes, for whatever reason, everything
 here is killed: the emulator, the proxy, and the functions that the emulator started. Nothing else ends it.
 
-Five things are mended on the way, each as small as it can be, and each because AWS behaves otherwise:
+Six things are mended on the way, each as small as it can be, and each because AWS behaves otherwise:
 
 - A stream's function may answer that some records of its batch failed. The emulator takes any answer for success and
   those records would be lost; here the whole batch comes again, which "at least once" allows.
@@ -13,6 +13,8 @@ Five things are mended on the way, each as small as it can be, and each because 
 - Who may send a message may send a batch of them: AWS has no action of its own for a batch, the emulator has.
 - The gateway's answers do not name the software behind it.
 - The proxy keeps the Host of a request, which is part of what its signature covers.
+- What is written to a function leaves at once. The emulator writes the head and the body of an answer apart, and the
+  second waits 40 ms for the first to be acknowledged, once for an event and once for its result.
 
 Deliberately absent: bisecting a failed batch, and an end of its retries. The tests of the relay itself look at these.
 """
@@ -45,12 +47,15 @@ def main():
         AWS_ENDPOINT_URL_DYNAMODB=f"http://{HOST}:{faults_port}",
     )
     sys.argv = ["ministack"]
+    import socketserver
+
     from hypercorn.config import Config
     from ministack import app
     from ministack.core import iam_actions
     from ministack.services import apigateway_v1, lambda_svc
 
     Config.include_server_header = False
+    socketserver.StreamRequestHandler.disable_nagle_algorithm = True
     lambda_svc._execute_function = failing_with_its_records(lambda_svc._execute_function)
     iam_actions.extract_iam_action = without_batches(iam_actions.extract_iam_action)
     apigateway_v1._import_rest_api = with_gateway_responses(apigateway_v1)
