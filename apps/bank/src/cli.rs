@@ -53,6 +53,8 @@ fn lost_option(command: &clap::Command, matches: &clap::ArgMatches) -> Option<St
 pub enum Command {
     /// Serve the bank over HTTP until Ctrl-C or SIGTERM (what `bank` alone does)
     Serve(Box<ServeOptions>),
+    /// Serve the web console of a bank elsewhere, such as one on AWS (a bank that serves has its own)
+    Console(ConsoleOptions),
     /// Check the books: heads, chains, zero sums and projections; exits with 1 and says what is wrong
     Audit(DataOptions),
     /// Throw the projections for readers away and build them anew from the journal (with the bank stopped)
@@ -171,6 +173,30 @@ pub struct ServeOptions {
     /// Which logs are written: a level, or levels by module as in RUST_LOG
     #[arg(long, env = "BANK_LOG", default_value = "info", value_name = "FILTER")]
     pub log: String,
+    /// Which requests are logged: `all`, `none`, or a share of their traces such as 0.01; those that failed or were slow
+    /// always are
+    #[arg(long, env = "BANK_LOG_REQUESTS", default_value = "all", value_name = "SHARE")]
+    pub log_requests: web::Share,
+    /// Where traces are sent over OTLP, such as http://localhost:4318; OTEL_EXPORTER_OTLP_ENDPOINT does as well
+    #[arg(long, env = "BANK_OTLP_ENDPOINT", value_name = "URL", hide_env_values = true)]
+    pub otlp_endpoint: Option<String>,
+    /// Which traces that begin here are sent: `all`, `none`, or a share such as 0.01; of one that the client began, she
+    /// has decided
+    #[arg(long, env = "BANK_OTLP_SAMPLE", default_value = "all", value_name = "SHARE")]
+    pub otlp_sample: web::Share,
+}
+
+#[derive(Args, Clone)]
+pub struct ConsoleOptions {
+    /// Where the bank's API is, such as https://bank.example.com/prod
+    #[arg(long, env = "BANK_API_URL", value_name = "URL")]
+    pub api_url: String,
+    /// The address and port to listen on; port 0 takes a free one
+    #[arg(long, env = "BANK_LISTEN", default_value = "127.0.0.1:8081", value_name = "ADDRESS:PORT")]
+    pub listen: SocketAddr,
+    /// Whether the console is reached over HTTPS, so that browsers send its cookies over nothing else
+    #[arg(long, env = "BANK_CONSOLE_HTTPS")]
+    pub https: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

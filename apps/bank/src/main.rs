@@ -3,6 +3,7 @@
 mod audit;
 mod cli;
 mod client;
+mod console;
 mod dead_letters;
 mod demo;
 mod failure;
@@ -49,6 +50,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
     }
     match command {
         Command::Serve(options) => serve::serve(&options).await,
+        Command::Console(options) => console::serve(&options).await,
         Command::Audit(options) => audit::audit(&options).await,
         Command::Rebuild(options) => rebuild::rebuild(&options).await,
         Command::DeadLetters { command } => dead_letters::run(&command).await,

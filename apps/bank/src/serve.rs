@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
+use ::console::{Api, Console};
 use embedded::{Access, WORKS_WAITING_MAX};
 use identity::Keys;
 use ports::Mailer;
 use system::sources;
-use telemetry::{Metrics, UPKEEP_PERIOD};
+use telemetry::{Metrics, Spans, UPKEEP_PERIOD};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use web::{REQUESTS_MAX, WAITING_REQUESTS_MAX};
+use web::{REQUESTS_MAX, Share, WAITING_REQUESTS_MAX};
 
 use crate::cli::{LogFormat, ServeOptions, Switch};
 use crate::failure::Failure;
@@ -31,9 +32,9 @@ const FAILED_DRAIN_MAX: Duration = Duration::from_secs(1);
 const _: () = assert!(REQUESTS_MAX + WAITING_REQUESTS_MAX < WORKS_WAITING_MAX);
 
 pub async fn serve(options: &ServeOptions) -> Result<(), Failure> {
-    start_logs(options)?;
+    let spans = start_logs(options)?;
     let metrics = telemetry::metrics().map_err(Failure::because("the measures cannot be taken"))?;
-    let settings = http_settings(options)?;
+    let settings = http_settings(options, spans.as_ref())?;
     let mailer = mailer(options)?;
 
     let sources = sources();
@@ -53,11 +54,13 @@ pub async fn serve(options: &ServeOptions) -> Result<(), Failure> {
     let (stop_consumers, consumers_stop) = watch::channel(false);
     let consumers = world.start_consumers(&consumers_stop);
     tokio::spawn(keep_up(metrics.clone()));
-    let router = routes::router(&world, consumers.liveness(), metrics, settings);
+    let (stop_serving, serving_stops) = watch::channel(false);
+    let api = routes::router(&world, consumers.liveness(), metrics, settings.clone());
+    let console = Console::new(Api::InProcess(api.clone()), sources.clone(), is_secure(options), serving_stops.clone());
+    let router = api.merge(web::finish(console.router(), settings, sources.clone()));
     // Whoever reads the greeting may stop the bank at once.
     let asked_to_stop = asked_to_stop()?;
     greet(options, address, demo)?;
-    let (stop_serving, serving_stops) = watch::channel(false);
     let serving = tokio::spawn(server::serve(listener, router, serving_stops));
 
     let failed = tokio::select! {
@@ -74,6 +77,8 @@ pub async fn serve(options: &ServeOptions) -> Result<(), Failure> {
         tracing::warn!("what waited for the store that failed was cut off");
     }
     store.close().await;
+    // Nobody else runs any more, who would have to wait while this blocks.
+    spans.iter().for_each(Spans::close);
     match failed {
         Some(reason) => Err(Failure::new(format!("the store failed and the bank stopped: {reason}"))),
         None => Ok(()),
@@ -99,7 +104,8 @@ async fn keep_up(metrics: Metrics) {
     }
 }
 
-fn start_logs(options: &ServeOptions) -> Result<(), Failure> {
+/// Starts the log, and the sending of spans if somebody takes them.
+fn start_logs(options: &ServeOptions) -> Result<Option<Spans>, Failure> {
     let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let format = match options.log_format {
         Some(LogFormat::Pretty) => telemetry::Format::Pretty,
@@ -107,10 +113,21 @@ fn start_logs(options: &ServeOptions) -> Result<(), Failure> {
         None if is_terminal => telemetry::Format::Pretty,
         None => telemetry::Format::Json,
     };
-    telemetry::init(format, &options.log).map_err(Failure::because("the logs cannot be written"))
+    let spans = Spans::start(options.otlp_endpoint.as_deref()).map_err(Failure::from_error)?;
+    match &spans {
+        Some(spans) => telemetry::init_with_spans(format, &options.log, spans),
+        None => telemetry::init(format, &options.log),
+    }
+    .map_err(Failure::because("the logs cannot be written"))?;
+    Ok(spans)
 }
 
-fn http_settings(options: &ServeOptions) -> Result<web::HttpSettings, Failure> {
+/// Whether the bank is reached over HTTPS alone.
+fn is_secure(options: &ServeOptions) -> bool {
+    options.hsts_days.is_some()
+}
+
+fn http_settings(options: &ServeOptions, spans: Option<&Spans>) -> Result<web::HttpSettings, Failure> {
     Ok(web::HttpSettings {
         rate_limits: match options.rate_limit {
             Switch::On => web::RateLimits::default(),
@@ -121,6 +138,8 @@ fn http_settings(options: &ServeOptions) -> Result<web::HttpSettings, Failure> {
         strict_transport_security: options
             .hsts_days
             .map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60)),
+        logged: options.log_requests,
+        traced: spans.map_or(Share::NONE, |_| options.otlp_sample),
         ..web::HttpSettings::default()
     })
 }
@@ -164,6 +183,7 @@ fn greet(options: &ServeOptions, address: SocketAddr, demo: Option<demo::Filled>
     writeln!(
         out,
         "The bank is open.\n  \
+         console   http://{address}\n  \
          API       http://{address}\n  \
          docs      http://{address}/docs\n  \
          data      {data_dir}\n  \
@@ -177,7 +197,7 @@ fn greet(options: &ServeOptions, address: SocketAddr, demo: Option<demo::Filled>
 
 /// Hears Ctrl-C and SIGTERM from now on. What is returned ends with the first of them.
 #[cfg(unix)]
-fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
+pub fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let unheard = Failure::because("the signals to stop cannot be heard");
@@ -193,7 +213,7 @@ fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
 
 /// Hears Ctrl-C. What is returned ends with it.
 #[cfg(not(unix))]
-fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
+pub fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
     Ok(async {
         if let Err(error) = tokio::signal::ctrl_c().await {
             tracing::warn!(%error, "Ctrl-C cannot be heard");

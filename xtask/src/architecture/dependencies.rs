@@ -15,18 +15,19 @@ enum Layer {
     Service,
     Memory,
     Adapter,
+    Console,
     App,
     Simulation,
     Tool,
 }
 
 use Layer::{
-    Adapter, App, Conformance, Contracts, Kernel, Memory, Ports, Runtime, Service, Simulation, Telemetry,
+    Adapter, App, Conformance, Console, Contracts, Kernel, Memory, Ports, Runtime, Service, Simulation, Telemetry,
     Tool, Web,
 };
 
 /// The folders, the more particular first. A folder that ends with `/` stands for all within it.
-const FOLDERS: [(&str, Layer); 15] = [
+const FOLDERS: [(&str, Layer); 16] = [
     ("shared/kernel", Kernel),
     ("shared/contracts", Contracts),
     ("shared/ports", Ports),
@@ -37,6 +38,7 @@ const FOLDERS: [(&str, Layer); 15] = [
     ("services/", Service),
     ("adapters/memory", Memory),
     ("adapters/", Adapter),
+    ("apps/console", Console),
     ("apps/", App),
     ("simulation", Simulation),
     ("bench", Tool),
@@ -53,8 +55,10 @@ const fn may_use(layer: Layer) -> &'static [Layer] {
         Web | Telemetry | Conformance => &[Runtime, Ports, Kernel],
         Service => &[Runtime, Web, Contracts, Ports, Kernel],
         Memory | Adapter => &[Ports, Kernel],
+        // A client of the public API: of the bank it knows the topology that it draws, and how money and time are written.
+        Console => &[Contracts, Ports, Kernel],
         App | Simulation => {
-            &[Service, Memory, Adapter, Telemetry, Conformance, Runtime, Web, Contracts, Ports, Kernel]
+            &[Console, Service, Memory, Adapter, Telemetry, Conformance, Runtime, Web, Contracts, Ports, Kernel]
         }
     }
 }
