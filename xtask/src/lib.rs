@@ -10,6 +10,7 @@
 //! - `mutants`: faults in the rules, each of which a test has to notice.
 //! - `simulate`: the whole bank in a world of faults, one seed after the other.
 //! - `schemathesis`: the API, fuzzed from its description.
+//! - `console`: the web console, in a real browser.
 //! - `sabotage`: bugs that are planted, each of which the simulation or a test has to catch.
 //! - `openapi`: the committed API description, written or held against the code.
 //! - `ci`: what has to pass before a change lands.
@@ -25,6 +26,7 @@ mod aws;
 mod bench;
 mod ci;
 mod cold_start;
+mod console;
 mod cost;
 mod crash;
 mod deployment;
@@ -49,6 +51,7 @@ mod tools;
 mod workspace;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -126,6 +129,12 @@ enum Task {
     },
     /// Fuzz the API of the release build from its description
     Schemathesis(schemathesis::Plan),
+    /// Walk through the console of the release build in a real browser, and take a picture of every page
+    Console {
+        /// Where the pictures are left; `target/console/pictures` otherwise
+        #[arg(long, value_name = "FOLDER")]
+        pictures: Option<PathBuf>,
+    },
     /// Write `openapi.json` from the code
     Openapi {
         /// Write nothing, and fail if the committed file is not what the code says
@@ -181,6 +190,11 @@ fn run(task: Task) -> Result<ExitCode, Fault> {
         Task::Schemathesis(plan) => {
             let mut report = Report::default();
             schemathesis::run_alone(&workspace, plan, &mut report);
+            Ok(report.conclude())
+        }
+        Task::Console { pictures } => {
+            let mut report = Report::default();
+            console::run_alone(&workspace, pictures.as_deref(), &mut report);
             Ok(report.conclude())
         }
         Task::Openapi { check: true } => openapi::check(&workspace).map(|()| ExitCode::SUCCESS),

@@ -45,6 +45,20 @@ impl Tally {
         }
         Some(tally)
     }
+
+    /// Reads one of the last lines of node's test runner, such as `ℹ pass 24`: each has one count.
+    pub(crate) fn of_node(line: &str) -> Option<Self> {
+        let line = without_colour(line);
+        let (word, number) = line.trim().strip_prefix("ℹ ")?.split_once(' ')?;
+        let number = number.parse().ok()?;
+        match word {
+            "pass" => Some(Self { passed: number, ..Self::default() }),
+            "fail" | "cancelled" => Some(Self { failed: number, ..Self::default() }),
+            "skipped" | "todo" => Some(Self { skipped: number, ..Self::default() }),
+            // All of them, the groups they are in, and the time.
+            _ => None,
+        }
+    }
 }
 
 impl AddAssign for Tally {
@@ -110,5 +124,18 @@ mod tests {
         let line = "test result: FAILED. 3 passed; 1 failed; 2 ignored; 0 measured; 4 filtered out; finished in 0.00s";
         assert_eq!(Tally::of_harness(line), Some(Tally { passed: 3, failed: 1, skipped: 2 }));
         assert_eq!(Tally::of_harness("test a ... ok"), None);
+    }
+
+    #[test]
+    fn what_nodes_runner_prints_is_read() {
+        let lines =
+            ["ℹ tests 29", "ℹ suites 7", "\u{1b}[34mℹ pass 23\u{1b}[39m", "ℹ fail 2", "ℹ cancelled 1"];
+        let mut tally = Tally::default();
+        for line in
+            lines.into_iter().chain(["ℹ skipped 2", "ℹ todo 1", "ℹ duration_ms 91668.13", "ℹ Error: no"])
+        {
+            tally += Tally::of_node(line).unwrap_or_default();
+        }
+        assert_eq!(tally, Tally { passed: 23, failed: 3, skipped: 3 });
     }
 }

@@ -169,7 +169,7 @@ impl Cognito {
         )
     }
 
-    async fn try_sign_out(&self, access_token: &Secret) -> Result<(), IdentityError> {
+    async fn try_sign_out_everywhere(&self, access_token: &Secret) -> Result<(), IdentityError> {
         let request = self.client.global_sign_out().access_token(access_token.reveal());
         done(Call::SignOut, request.send().await)
     }
@@ -256,8 +256,13 @@ impl IdentityProvider for Cognito {
         Box::pin(self.try_refresh(refresh_token))
     }
 
+    // Cognito ends one session by its refresh token only, which who signs out need not send.
     fn sign_out<'a>(&'a self, access_token: &'a Secret) -> Answer<'a, Result<(), IdentityError>> {
-        Box::pin(self.try_sign_out(access_token))
+        Box::pin(self.try_sign_out_everywhere(access_token))
+    }
+
+    fn sign_out_everywhere<'a>(&'a self, access_token: &'a Secret) -> Answer<'a, Result<(), IdentityError>> {
+        Box::pin(self.try_sign_out_everywhere(access_token))
     }
 
     fn forgot_password<'a>(&'a self, email: &'a Email) -> Answer<'a, Result<(), IdentityError>> {

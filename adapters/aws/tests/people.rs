@@ -165,6 +165,20 @@ async fn a_session_is_refreshed_until_it_is_signed_out() {
 }
 
 #[tokio::test]
+async fn all_sessions_of_a_person_end_at_once() {
+    let pool = Pool::new(8).await;
+    let (cognito, email) = (pool.cognito(Confirmation::AtOnce), fresh_email());
+    cognito.sign_up(&email, &secret(PASSWORD)).await.unwrap();
+    let first = cognito.sign_in(&email, &secret(PASSWORD)).await.unwrap();
+    let second = cognito.sign_in(&email, &secret(PASSWORD)).await.unwrap();
+    cognito.sign_out_everywhere(&secret(&first.access_token)).await.unwrap();
+    for ended in [&first, &second] {
+        let refreshed = cognito.refresh(&secret(&ended.refresh_token)).await;
+        assert_rejected(refreshed, &IdentityRejection::InvalidRefreshToken);
+    }
+}
+
+#[tokio::test]
 async fn a_forgotten_password_is_set_anew() {
     let pool = Pool::new(8).await;
     let (cognito, email) = (pool.cognito(Confirmation::AtOnce), fresh_email());

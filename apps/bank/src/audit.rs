@@ -9,11 +9,13 @@ mod derived;
 use std::time::{Duration, Instant};
 
 use contracts::topology::consumers::{BANKING_EVENTS, QUERY_EVENTS};
-use embedded::Access;
+use embedded::{Access, EmbeddedStore};
 use ledger::{Books, TrialBalance};
 use ports::{QueueAdmin, QueueDepth, Sources, Store};
 use runtime::Comparison;
+use serde::Serialize;
 use system::sources;
+use utoipa::ToSchema;
 
 use crate::cli::DataOptions;
 use crate::failure::Failure;
@@ -21,17 +23,36 @@ use crate::progress::Progress;
 use crate::world::open_store;
 use derived::{Derived, Services};
 
-/// The most findings that are printed; the rest is only counted.
-const FINDINGS_PRINTED: usize = 100;
+/// The most findings that are shown; the rest is only counted.
+const FINDINGS_SHOWN: usize = 100;
 
 /// What an audit looked at and found.
 #[derive(Default)]
-struct Audit {
+pub struct Audit {
     books: Books,
     derived: Derived,
     /// What follows from the comparisons and the queues together.
     conclusions: Comparison,
     queues: Vec<QueueDepth>,
+}
+
+/// What was counted on the way.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+pub struct Counted {
+    pub accounts: u64,
+    /// Of the journal.
+    pub entries: u64,
+    /// From an entry to the one before it on an account.
+    pub links: u64,
+    /// Commands that the ledger refused.
+    pub refusals: u64,
+    /// Rows of histories that were compared.
+    pub transactions: u64,
+    pub balances: u64,
+    pub operations: u64,
+    /// What has not heard of its event yet, which is on its way.
+    pub not_yet_shown: u64,
+    pub dead_letters: u64,
 }
 
 pub async fn audit(options: &DataOptions) -> Result<(), Failure> {
@@ -51,7 +72,7 @@ pub async fn check<S: Store>(
     shown_within: Duration,
 ) -> Result<(), Failure> {
     let began = Instant::now();
-    let audit = Audit::run(&Services::new(store, sources), queues, shown_within).await?;
+    let audit = Audit::run(&Services::new(store, sources, Progress::begin), queues, shown_within).await?;
     audit.print();
     println!("{:<14}{:.1} s", "took", began.elapsed().as_secs_f64());
     match audit.findings_count() {
@@ -70,12 +91,18 @@ fn is_on_its_way(queue: &QueueDepth) -> bool {
 }
 
 impl Audit {
+    /// Audits a store that was opened for reading one moment, so that nothing of it is late. Nobody waits for it at a
+    /// terminal.
+    pub async fn of_moment(store: &EmbeddedStore, sources: Sources) -> Result<Self, Failure> {
+        Self::run(&Services::new(store.clone(), sources, Progress::unseen), store, Duration::ZERO).await
+    }
+
     async fn run<S: Store>(
         services: &Services<S>,
         queues: &impl QueueAdmin,
         shown_within: Duration,
     ) -> Result<Self, Failure> {
-        let progress = Progress::begin("items of the ledger");
+        let progress = (services.progress)("items of the ledger");
         let books = services.ledger.audit(|items| progress.advance(items)).await?;
         progress.end();
         let mut audit = Self { books, ..Self::default() };
@@ -118,26 +145,51 @@ impl Audit {
         self.derived.all().into_iter().chain([&self.conclusions])
     }
 
-    fn findings_count(&self) -> u64 {
+    pub fn counted(&self) -> Counted {
+        Counted {
+            accounts: self.books.heads.len() as u64,
+            entries: self.books.entries,
+            links: self.books.links,
+            refusals: self.books.refusals,
+            transactions: self.derived.transactions.compared,
+            balances: self.derived.balances.compared,
+            operations: self.derived.operations.compared,
+            not_yet_shown: self.derived.behind(),
+            dead_letters: self.queues.iter().map(|queue| queue.dead).sum(),
+        }
+    }
+
+    pub fn trial_balances(&self) -> &[TrialBalance] {
+        &self.books.trial_balances
+    }
+
+    /// The first findings; the rest is only counted.
+    pub fn findings(&self) -> impl Iterator<Item = &str> {
+        let compared = self.comparisons().flat_map(|comparison| &comparison.findings);
+        self.books.findings.iter().chain(compared).take(FINDINGS_SHOWN).map(String::as_str)
+    }
+
+    pub fn findings_count(&self) -> u64 {
         let compared: u64 = self.comparisons().map(|comparison| comparison.findings_count).sum();
         self.books.findings_count + compared
     }
 
     fn print(&self) {
+        let counted = self.counted();
         for (what, count) in [
-            ("accounts", self.books.heads.len() as u64),
-            ("entries", self.books.entries),
-            ("links", self.books.links),
-            ("refusals", self.books.refusals),
-            ("transactions", self.derived.transactions.compared),
-            ("balances", self.derived.balances.compared),
-            ("operations", self.derived.operations.compared),
-            ("not yet shown", self.derived.behind()),
-            ("dead letters", self.queues.iter().map(|queue| queue.dead).sum()),
+            ("accounts", counted.accounts),
+            ("entries", counted.entries),
+            ("links", counted.links),
+            ("refusals", counted.refusals),
+            ("transactions", counted.transactions),
+            ("balances", counted.balances),
+            ("operations", counted.operations),
+            ("not yet shown", counted.not_yet_shown),
+            ("dead letters", counted.dead_letters),
         ] {
             println!("{what:<14}{count}");
         }
-        for trial in &self.books.trial_balances {
+        for trial in self.trial_balances() {
             let TrialBalance { currency, customers_minor, cash_in_minor, cash_out_minor } = trial;
             let sum = trial.sum_minor();
             println!(
@@ -156,8 +208,7 @@ impl Audit {
                 "WARNING: histories, balances and operations were not compared with books that are wrong"
             );
         }
-        let compared = self.comparisons().flat_map(|comparison| &comparison.findings);
-        for finding in self.books.findings.iter().chain(compared).take(FINDINGS_PRINTED) {
+        for finding in self.findings() {
             println!("WRONG: {finding}");
         }
     }

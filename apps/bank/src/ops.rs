@@ -1,6 +1,13 @@
 //! Routes in for operators: how the queues stand, the dead letters, the trial balance, and what became of one operation.
 //!
-//! All are for people in the group `operators`. None of them moves money, and none shows a password or a token.
+//! - `people` finds people and accounts; `audits` run beside the bank; `flow` tells how it does now.
+//!
+//! All are for people in the group `operators`. None of them moves money, and none shows a password or a token. Whoever
+//! looks at what is a person's leaves a line in the log.
+
+mod audits;
+mod flow;
+mod people;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -19,6 +26,8 @@ use crate::timeline::{self, Timeline};
 use crate::trial_balance::{TrialBalances, TrialBalancesView};
 use crate::world::World;
 
+pub use flow::Flow;
+
 web::problems! {
     /// What an operator's reading may be refused with.
     ReadProblems: UNAUTHORIZED, FORBIDDEN;
@@ -31,7 +40,9 @@ web::problems! {
 }
 
 /// The routes under `/ops`.
-pub fn routes(world: World) -> OpenApiRouter {
+pub fn routes(world: World, flow: Flow) -> OpenApiRouter {
+    let elsewhere =
+        people::routes(world.clone()).merge(audits::routes(world.clone())).merge(flow::routes(flow));
     OpenApiRouter::new()
         .routes(routes!(queues))
         .routes(routes!(dead_letters))
@@ -43,6 +54,7 @@ pub fn routes(world: World) -> OpenApiRouter {
         .routes(routes!(remove_operator))
         .layer(Extension(TrialBalances::new(world.ledger.clone(), world.sources.clone())))
         .with_state(world)
+        .merge(elsewhere)
 }
 
 /// How every queue stands.
@@ -189,11 +201,13 @@ async fn dead_letters(
     responses((status = 200, body = DeadLetterView), FindProblems))]
 async fn dead_letter(
     State(world): State<World>,
-    _: Operator,
+    Operator(operator): Operator,
     Path(dead_letter_id): Path<String>,
 ) -> Result<Json<DeadLetterView>, Problem> {
     let letter = world.store.dead_letter(&dead_letter_id).await.map_err(Fault::from)?;
-    Ok(Json(DeadLetterView::whole(letter.ok_or_else(|| not_found("dead letter"))?)))
+    let letter = letter.ok_or_else(|| not_found("dead letter"))?;
+    tracing::info!(operator = %operator.user_id, dead_letter_id, "an operator looked at a dead letter");
+    Ok(Json(DeadLetterView::whole(letter)))
 }
 
 /// Send a dead letter to its consumer again, as if for the first time.
@@ -234,12 +248,15 @@ async fn trial_balance(
     responses((status = 200, body = Timeline), FindProblems))]
 async fn operation_timeline(
     State(world): State<World>,
-    _: Operator,
+    Operator(operator): Operator,
     PathId(operation_id): PathId<OperationId>,
     Params(params): Params<TimelineParams>,
 ) -> Result<Json<Timeline>, Problem> {
     let found = timeline::find(&world, operation_id, params.user_id).await?;
-    Ok(Json(found.ok_or_else(|| not_found("operation"))?))
+    let timeline = found.ok_or_else(|| not_found("operation"))?;
+    let user_id = timeline.owner;
+    tracing::info!(operator = %operator.user_id, %user_id, %operation_id, "an operator looked at an operation");
+    Ok(Json(timeline))
 }
 
 /// Make a person an operator, from her next sign-in or refresh on. One who is an operator already stays one.

@@ -154,7 +154,7 @@ fn hops(timeline: &Value) -> Vec<&str> {
     timeline["hops"].as_array().unwrap().iter().map(|hop| hop["hop"].as_str().unwrap()).collect()
 }
 
-/// The hops up to the verdict in their order, and the rest by name: readers and inboxes hear of it at the same time.
+/// The hops up to the verdict in their order, and the rest by name: all others hear of it at the same time.
 fn hops_and_hearers(timeline: &Value) -> Vec<&str> {
     let mut hops = hops(timeline);
     hops[3..].sort_unstable();
@@ -172,7 +172,10 @@ async fn every_operator_endpoint_is_for_operators() {
         if !path.starts_with("/ops/") {
             continue;
         }
-        let path = path.replace("{operation_id}", &Uuid::max().to_string()).replace("{dead_letter_id}", "1");
+        let filled = |path: String, name: &str| path.replace(name, &Uuid::max().to_string());
+        let path = ["{operation_id}", "{user_id}", "{account_id}", "{dead_letter_id}"]
+            .into_iter()
+            .fold(path.clone(), filled);
         for method in methods.as_object().unwrap().keys() {
             endpoints += 1;
             let method: Method = method.to_uppercase().parse().unwrap();
@@ -188,7 +191,7 @@ async fn every_operator_endpoint_is_for_operators() {
             }
         }
     }
-    assert_eq!(endpoints, 8);
+    assert_eq!(endpoints, 15);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -257,10 +260,10 @@ async fn a_timeline_shows_each_hop_once_it_has_happened() {
     // Banking waits until it has heard of the new account.
     let (deposit, ()) = tokio::join!(bench.submit(ada, Movement::Deposit { account_id }, "12.50"), start);
     let path = format!("/ops/operations/{deposit}/timeline");
-    let timeline = bench.get_until(&path, |timeline| hops(timeline).len() == 5).await;
+    let timeline = bench.get_until(&path, |timeline| hops(timeline).len() == 6).await;
     assert_eq!(
         hops_and_hearers(&timeline),
-        ["accepted", "command_delivered", "posted", "notified", "projected"]
+        ["accepted", "command_delivered", "posted", "concluded", "notified", "projected"]
     );
     assert_eq!((&timeline["kind"], &timeline["outcome"]), (&json!("DEPOSIT"), &json!("POSTED")));
     assert_eq!(timeline["owner"], json!(ada));
@@ -270,10 +273,10 @@ async fn a_timeline_shows_each_hop_once_it_has_happened() {
 
     let withdrawal = bench.submit(ada, Movement::Withdraw { account_id }, "12.51").await;
     let path = format!("/ops/operations/{withdrawal}/timeline");
-    let timeline = bench.get_until(&path, |timeline| hops(timeline).len() == 5).await;
+    let timeline = bench.get_until(&path, |timeline| hops(timeline).len() == 6).await;
     assert_eq!(
         hops_and_hearers(&timeline),
-        ["accepted", "command_delivered", "refused", "notified", "projected"]
+        ["accepted", "command_delivered", "refused", "concluded", "notified", "projected"]
     );
     assert_eq!(
         (&timeline["outcome"], &timeline["reason"]),
@@ -307,7 +310,7 @@ async fn the_trial_balance_comes_from_the_journal_and_is_remembered() {
     bench.submit(ada, Movement::Deposit { account_id: euros }, "100.00").await;
     bench.submit(ada, Movement::Deposit { account_id: yen }, "500").await;
     let last = bench.submit(ada, Movement::Withdraw { account_id: euros }, "0.01").await;
-    bench.get_until(&format!("/ops/operations/{last}/timeline"), |timeline| hops(timeline).len() == 5).await;
+    bench.get_until(&format!("/ops/operations/{last}/timeline"), |timeline| hops(timeline).len() == 6).await;
     let (status, first) = bench.get("/ops/trial-balance").await;
     assert_eq!((status, &first["is_balanced"]), (200, &json!(true)));
     assert_eq!(

@@ -7,6 +7,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// How often the bar moves.
 const REDRAW: Duration = Duration::from_millis(120);
 
+/// How a bar begins: [`Progress::begin`] or [`Progress::unseen`].
+pub type Begin = fn(&'static str) -> Progress;
+
 /// Counts what is done; how much there is, nobody knows before.
 pub struct Progress(ProgressBar);
 
@@ -20,6 +23,11 @@ impl Progress {
         }
         bar.enable_steady_tick(REDRAW);
         Self(bar)
+    }
+
+    /// The same for work that nobody waits for at a terminal.
+    pub fn unseen(_: &'static str) -> Self {
+        Self(ProgressBar::hidden())
     }
 
     pub fn advance(&self, done: u64) {

@@ -19,7 +19,8 @@ use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
 use web::HttpSettings;
 
 use crate::failure::Failure;
-use crate::ops;
+use crate::ops::{self, Flow};
+use crate::timeline;
 use crate::world::{Liveness, World};
 
 #[derive(OpenApi)]
@@ -41,9 +42,11 @@ use crate::world::{Liveness, World};
 )]
 struct Description;
 
-/// Everything this process answers.
+/// Everything this process answers. Must be called within a runtime.
 pub fn router(world: &World, consumers: Liveness, metrics: Metrics, settings: HttpSettings) -> Router {
-    let (router, document) = documented(world);
+    let flow = Flow::default();
+    tokio::spawn(flow.clone().sample(world.store.clone(), metrics.clone(), world.sources.clone()));
+    let (router, document) = documented(world, flow);
     let probes = Router::new()
         .route("/healthz", get(StatusCode::NO_CONTENT))
         .route("/readyz", get(ready))
@@ -56,13 +59,16 @@ pub fn router(world: &World, consumers: Liveness, metrics: Metrics, settings: Ht
         web::authenticate(router.merge(documentation), world.identity.verifier(), world.sources.clone());
     let router = web::finish(router, settings.clone(), world.sources.clone());
     // The probes have an edge of their own, so that a bank without room for another request still says how it is.
+    // Nobody wants a trace of each time they are asked.
+    let settings = HttpSettings { traced: web::Share::NONE, ..settings };
     web::finish(probes, settings, world.sources.clone()).merge(router)
 }
 
-fn documented(world: &World) -> (Router, Document) {
+fn documented(world: &World, flow: Flow) -> (Router, Document) {
     let (router, mut document) = OpenApiRouter::with_openapi(Description::openapi())
         .merge(world.routes())
-        .merge(ops::routes(world.clone()))
+        .merge(timeline::routes(world.clone()))
+        .merge(ops::routes(world.clone(), flow))
         .split_for_parts();
     web::describe(&mut document);
     (router, document)
@@ -70,7 +76,7 @@ fn documented(world: &World) -> (Router, Document) {
 
 /// Prints the OpenAPI document.
 pub fn print_openapi(world: &World) -> Result<(), Failure> {
-    let (_, document) = documented(world);
+    let (_, document) = documented(world, Flow::default());
     let text = document.to_pretty_json().map_err(Failure::because("the document cannot be written"))?;
     writeln!(std::io::stdout(), "{text}").map_err(Failure::because("the document cannot be printed"))
 }

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::HeaderValue;
 use ::console::{Api, Console};
+use axum::http::HeaderValue;
 use embedded::{Access, WORKS_WAITING_MAX};
 use identity::Keys;
 use ports::Mailer;
@@ -56,7 +56,8 @@ pub async fn serve(options: &ServeOptions) -> Result<(), Failure> {
     tokio::spawn(keep_up(metrics.clone()));
     let (stop_serving, serving_stops) = watch::channel(false);
     let api = routes::router(&world, consumers.liveness(), metrics, settings.clone());
-    let console = Console::new(Api::InProcess(api.clone()), sources.clone(), is_secure(options), serving_stops.clone());
+    let console =
+        Console::new(Api::InProcess(api.clone()), sources.clone(), is_secure(options), serving_stops.clone());
     let router = api.merge(web::finish(console.router(), settings, sources.clone()));
     // Whoever reads the greeting may stop the bank at once.
     let asked_to_stop = asked_to_stop()?;

@@ -5,6 +5,7 @@
 //!   without a row fails here, and so does a row without an endpoint.
 //! - `authorization` and `idempotency` ask every operation of the table what its row promises.
 //! - `troubled` asks a bank some of whose consumers fail.
+//! - `operators` asks what operators are told of people, the books and the flow.
 //! - `flow` takes money through the bank once; `documentation` reads what a browser is given at `/docs`.
 //!
 //! Whatever is asked, `bank` compares the answer with the document, status and members: what is not documented fails.
@@ -17,6 +18,7 @@ mod documentation;
 mod flow;
 mod idempotency;
 mod operations;
+mod operators;
 mod schema;
 mod tokens;
 mod troubled;

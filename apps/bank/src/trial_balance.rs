@@ -32,7 +32,7 @@ pub struct TrialBalancesView {
 /// The balances of one currency.
 #[derive(Clone, Serialize, ToSchema)]
 #[schema(as = TrialBalance)]
-struct TrialBalanceView {
+pub struct TrialBalanceView {
     #[schema(value_type = String, example = "EUR")]
     currency: Currency,
     /// What all customers' accounts hold.

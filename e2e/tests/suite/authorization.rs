@@ -31,6 +31,7 @@ const PROTECTED: &[(&str, &str)] = &[
     ("POST", "/notifications/{id}/read"),
     ("GET", "/notifications/preferences"),
     ("POST", "/auth/sign-out"),
+    ("POST", "/auth/sign-out-everywhere"),
 ];
 
 fn ask(person: &Person, method: &str, path: &str) -> Answer {

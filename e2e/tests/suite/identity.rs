@@ -102,6 +102,17 @@ fn signing_out_ends_the_session() {
 }
 
 #[test]
+fn signing_out_everywhere_ends_every_session() {
+    let person = Person::sign_up(&Api::from_environment());
+    let other = person.sign_in_with(&person.password).must_be(200).json();
+    person.post("/auth/sign-out-everywhere").send().must_be(204);
+    for refresh_token in [&person.refresh_token, &text(&other, "refresh_token").to_owned()] {
+        refresh(&person.api, refresh_token).problem(&[401]);
+    }
+    person.sign_in_with(&person.password).must_be(200);
+}
+
+#[test]
 fn asking_for_a_new_password_does_not_tell_who_has_an_account() {
     let person = Person::sign_up(&Api::from_environment());
     for email in [person.email.as_str(), "nobody-at-all@example.com"] {

@@ -44,7 +44,7 @@ impl<S: Store> Closings<S> {
             let Some((account, event)) = domain::conclude(&held.record, conclusion) else { continue };
             transaction.replace(held.revision, &account)?;
             if let Some(event) = event {
-                let (group, trace) = (account.account_id.to_string(), Trace::caused_by(&delivery.envelope));
+                let (group, trace) = (account.account_id.to_string(), Trace::caused_by(Self::NAME, delivery));
                 transaction.emit(ACCOUNTS_EVENTS, envelope(&event, group, &trace, sources.now(), sources))?;
             }
             // It waits for nothing any more, so that the same answer twice in one batch is written once.

@@ -86,7 +86,7 @@ impl World {
                 account_version: 0,
                 occurred_at: self.sources.now(),
             });
-            let trace = Trace::caused_by(record);
+            let trace = Trace::begin(&self.sources);
             let envelope = envelope(&closed, "account", &trace, self.sources.now(), &self.sources);
             let batch = [Delivery { envelope: envelope.into(), attempt: 1 }];
             assert_eq!(self.accounts.closings().handle(&batch).await, [Outcome::Done]);

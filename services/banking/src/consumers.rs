@@ -49,7 +49,7 @@ impl<S: Store> Events<S> {
         endings: &[Ending],
         accounts: &BTreeMap<AccountId, KnownAccount>,
     ) -> Result<Decision<Vec<KnownAccount>>, Fault> {
-        let store = &self.0.store;
+        let (store, now) = (&self.0.store, self.0.sources.now());
         let mut transaction = Transaction::independent(self.0.sources.fresh_id());
         let keys: Vec<Key> =
             endings.iter().map(|ending| operation_key(ending.owner, ending.operation_id)).collect();
@@ -64,6 +64,7 @@ impl<S: Store> Events<S> {
                 && record.status == Status::Pending
             {
                 record.status = ending.status.clone();
+                record.concluded_at = Some(now);
                 transaction.replace(revision, &record)?;
             }
         }

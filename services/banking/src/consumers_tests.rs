@@ -68,8 +68,11 @@ async fn every_verdict_ends_its_operation() {
         .await;
     let failed =
         Status::Failed { reason: contracts::ledger::FailureReason::InsufficientFunds, ended_at: JUDGED };
+    let now = world.sources.now();
     for (operation, status) in [(deposit, completed()), (withdrawal, failed), (transfer, completed())] {
         assert_eq!(stored(&world, &operation).await, (status, Revision(2)));
+        let ended = world.banking.operation(operation.owner, operation.operation_id).await.unwrap();
+        assert_eq!(ended.unwrap().concluded_at, Some(now));
     }
 }
 

@@ -74,6 +74,9 @@ pub struct Operation {
     pub description: Option<String>,
     pub status: Status,
     pub created_at: Timestamp,
+    /// When banking heard of the ledger's verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concluded_at: Option<Timestamp>,
 }
 
 /// Why an operation is not begun.
@@ -143,6 +146,7 @@ pub fn begin(
         description: request.description.clone(),
         status: Status::Pending,
         created_at: asked.now,
+        concluded_at: None,
     };
     let command = command(&operation, own, accounts.payee)?;
     Ok((operation, command))

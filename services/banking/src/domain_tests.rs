@@ -124,6 +124,7 @@ fn what_is_begun_is_pending_and_asked_of_the_ledger() {
             description: Some(text.clone()),
             status: Status::Pending,
             created_at: JUDGED,
+            concluded_at: None,
         };
         assert_eq!(operation, expected);
         let asked_for = match movement {

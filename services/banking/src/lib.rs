@@ -99,12 +99,12 @@ impl<S: Store> Banking<S> {
         Ok(Decision::Commit(transaction, Answered { answer: operation, is_replay: false }))
     }
 
-    /// An operation as it was answered first: nothing of it ever changes but its status.
+    /// An operation as it was answered first: nothing of it ever changes but how and when it ended.
     async fn first_answer(&self, owner: UserId, operation_id: OperationId) -> Result<Operation, Fault> {
         let operation = self.operation(owner, operation_id).await?;
         let operation =
             operation.ok_or_else(|| Fault::Internal(format!("operation {operation_id} is gone")))?;
-        Ok(Operation { status: Status::Pending, ..operation })
+        Ok(Operation { status: Status::Pending, concluded_at: None, ..operation })
     }
 
     /// One of a customer's operations. Another's is as unknown as one that does not exist.
@@ -135,6 +135,12 @@ impl<S: Store> Banking<S> {
         limit: usize,
     ) -> Result<(Vec<Operation>, Option<String>), Fault> {
         runtime::query(&self.store, &operations_of(owner, after, limit)).await
+    }
+
+    /// Any customer's account as far as it is known here, for an operator.
+    pub async fn known_account(&self, account_id: AccountId) -> Result<Option<AccountState>, Fault> {
+        let known: Option<Held<KnownAccount>> = runtime::get(&self.store, account_key(account_id)).await?;
+        Ok(known.map(|held| held.record.0))
     }
 
     /// An account as far as it is known here. One that was opened a moment ago is waited for.

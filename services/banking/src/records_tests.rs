@@ -19,6 +19,7 @@ fn an_operation_has_its_layout_whatever_it_is_and_however_it_ended() {
         description: Some("rent, “May”".to_owned()),
         status,
         created_at: JUDGED,
+        concluded_at: None,
     };
     let (from_account_id, to_account_id) = (account(1), account(2));
     let balance_after = money("112.50 EUR");
@@ -65,6 +66,33 @@ fn an_operation_has_its_layout_whatever_it_is_and_however_it_ended() {
             }),
         );
     }
+}
+
+/// The one above that ended without it was written before banking kept when it heard of a verdict.
+#[test]
+fn an_operation_that_ended_says_when_banking_heard_of_it() {
+    let operation = Operation {
+        operation_id: OperationId::new(Uuid::from_u128(9)),
+        owner: owner(1),
+        movement: Movement::Deposit { account_id: account(1) },
+        amount: money("12.50 EUR"),
+        description: None,
+        status: Status::Failed { reason: FailureReason::AccountClosed, ended_at: JUDGED },
+        created_at: JUDGED,
+        concluded_at: Some(JUDGED),
+    };
+    check_record(
+        &operation,
+        &json!({
+            "operation_id": "00000000-0000-0000-0000-000000000009",
+            "owner": "00000000-0000-0000-0000-000000000001",
+            "movement": {"DEPOSIT": {"account_id": "00000000-0000-0000-0000-000000000001"}},
+            "amount": {"amount": "12.50", "currency": "EUR"},
+            "status": {"FAILED": {"reason": "ACCOUNT_CLOSED", "ended_at": "2027-01-15T08:00:00.000Z"}},
+            "created_at": "2027-01-15T08:00:00.000Z",
+            "concluded_at": "2027-01-15T08:00:00.000Z",
+        }),
+    );
 }
 
 #[test]

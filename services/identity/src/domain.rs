@@ -104,8 +104,8 @@ pub struct User {
     pub confirmed_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
-    /// A session belongs to the generation it was made in. A new password begins a new generation, which ends all
-    /// sessions there are in one write, however many they be.
+    /// A session belongs to the generation it was made in. A new password begins a new generation, and so does
+    /// signing out everywhere, which ends all sessions there are in one write, however many they be.
     pub generation: u64,
     pub created_at: Timestamp,
 }
@@ -143,8 +143,13 @@ impl User {
     /// She has a new password, by a code sent to her address, which is thereby confirmed. All her sessions end.
     pub fn with_new_password(mut self, password_hash: PasswordHash, now: Timestamp) -> Self {
         self.password_hash = password_hash;
+        self.signed_out_everywhere().confirmed(now)
+    }
+
+    /// All her sessions end.
+    pub fn signed_out_everywhere(mut self) -> Self {
         self.generation += 1;
-        self.confirmed(now)
+        self
     }
 
     /// She is a member of a group; her tokens say so from the next sign-in or refresh on.

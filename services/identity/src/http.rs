@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
 use kernel::{Email, UserId};
-use ports::{IdentityError, IdentityProvider, IdentityRejection, Secret};
+use ports::{IdentityProvider, IdentityRejection, Secret};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -47,6 +47,7 @@ pub fn routes(provider: Arc<dyn IdentityProvider>) -> OpenApiRouter {
         .routes(routes!(sign_in))
         .routes(routes!(refresh))
         .routes(routes!(sign_out))
+        .routes(routes!(sign_out_everywhere))
         .routes(routes!(forgot_password))
         .routes(routes!(reset_password))
         .routes(routes!(keys))
@@ -229,12 +230,27 @@ async fn sign_out(
     _signed: Signed,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    // The token was verified before, but only the token itself tells its session.
+    edge.provider.sign_out(&access_token(&headers)?).await.map_err(problems::of)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Sign out everywhere: all sessions of the caller end, and her access tokens are good until they expire.
+#[utoipa::path(post, path = "/auth/sign-out-everywhere", tag = "identity", security(("bearer" = [])),
+    responses((status = 204), SignOutProblems))]
+async fn sign_out_everywhere(
+    State(edge): State<Edge>,
+    _signed: Signed,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    edge.provider.sign_out_everywhere(&access_token(&headers)?).await.map_err(problems::of)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The access token of a request. It was verified before, but only the token itself tells its session.
+fn access_token(headers: &HeaderMap) -> Result<Secret, Problem> {
     let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = header.and_then(|value| value.split_once(' ')).map(|(_, token)| Secret::from(token));
-    let token = token.ok_or(IdentityRejection::InvalidAccessToken).map_err(IdentityError::from);
-    edge.provider.sign_out(&token.map_err(problems::of)?).await.map_err(problems::of)?;
-    Ok(StatusCode::NO_CONTENT)
+    token.ok_or_else(|| problems::of(IdentityRejection::InvalidAccessToken.into()))
 }
 
 /// Ask for a code to set a new password with. The answer is the same whether or not somebody has the address.

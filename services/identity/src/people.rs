@@ -1,6 +1,6 @@
 //! People: how they sign up, show that an address is theirs, and get a new password.
 
-use kernel::{Email, UserId};
+use kernel::{Email, Timestamp, UserId};
 use ports::{Answer, Directory, Held, IdentityError, IdentityRejection, Letter, Secret, Store, Unavailable};
 use runtime::{Decision, Fault, decide_and_commit};
 
@@ -23,7 +23,9 @@ pub struct Person {
     pub user_id: UserId,
     /// Her address.
     pub email: Email,
-    /// Whether she has shown that it is hers.
+    /// When she signed up.
+    pub created_at: Timestamp,
+    /// Whether she has shown that the address is hers.
     pub is_confirmed: bool,
     /// The groups she is in.
     pub groups: Vec<String>,
@@ -31,8 +33,8 @@ pub struct Person {
 
 impl From<User> for Person {
     fn from(user: User) -> Self {
-        let is_confirmed = user.confirmed_at.is_some();
-        Self { user_id: user.user_id, email: user.email, is_confirmed, groups: user.groups }
+        let User { user_id, email, confirmed_at, groups, created_at, .. } = user;
+        Self { user_id, email, created_at, is_confirmed: confirmed_at.is_some(), groups }
     }
 }
 
@@ -187,6 +189,15 @@ impl<S: Store> Identity<S> {
     /// When the store does not answer.
     pub async fn find_user(&self, email: &Email) -> Result<Option<Person>, Fault> {
         Ok(self.user_by_email(email).await?.map(|held| held.record.into()))
+    }
+
+    /// The person with this id.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn person(&self, user_id: UserId) -> Result<Option<Person>, Fault> {
+        let user: Option<Held<User>> = runtime::get(&self.store, records::user_key(user_id)).await?;
+        Ok(user.map(|held| held.record.into()))
     }
 
     /// Sends a person a new code to confirm her address by, after a sign-in that was right but for that. Where the

@@ -3,8 +3,8 @@
 use kernel::{Email, UserId};
 use ports::{Answer, IdentityError, IdentityProvider, IdentityRejection, PublicKey, Secret, SignedIn, Store};
 
-use crate::Identity;
 use crate::domain::Rejection;
+use crate::{Claims, Identity};
 
 impl From<Rejection> for IdentityRejection {
     fn from(rejection: Rejection) -> Self {
@@ -42,11 +42,11 @@ impl<S: Store> IdentityProvider for Identity<S> {
     }
 
     fn sign_out<'a>(&'a self, access_token: &'a Secret) -> Answer<'a, Result<(), IdentityError>> {
-        Box::pin(async {
-            let claims = self.tokens.read(access_token.reveal());
-            let claims = claims.map_err(|_| IdentityRejection::InvalidAccessToken)?;
-            Ok(Identity::sign_out(self, &claims).await?)
-        })
+        Box::pin(async { Ok(Identity::sign_out(self, &self.claims(access_token)?).await?) })
+    }
+
+    fn sign_out_everywhere<'a>(&'a self, access_token: &'a Secret) -> Answer<'a, Result<(), IdentityError>> {
+        Box::pin(async { Ok(Identity::sign_out_everywhere(self, &self.claims(access_token)?).await?) })
     }
 
     fn forgot_password<'a>(&'a self, email: &'a Email) -> Answer<'a, Result<(), IdentityError>> {
@@ -64,5 +64,12 @@ impl<S: Store> IdentityProvider for Identity<S> {
 
     fn public_keys(&self) -> Answer<'_, Result<Vec<PublicKey>, IdentityError>> {
         Box::pin(async { Ok(self.tokens.keys().public().to_vec()) })
+    }
+}
+
+impl<S: Store> Identity<S> {
+    /// What an access token of this bank says.
+    fn claims(&self, access_token: &Secret) -> Result<Claims, IdentityRejection> {
+        self.tokens.read(access_token.reveal()).map_err(|_| IdentityRejection::InvalidAccessToken)
     }
 }

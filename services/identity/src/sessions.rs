@@ -177,6 +177,23 @@ impl<S: Store> Identity<S> {
         Ok(())
     }
 
+    /// Ends all sessions of the person whom an access token belongs to.
+    ///
+    /// # Errors
+    /// A fault.
+    pub async fn sign_out_everywhere(&self, claims: &Claims) -> Result<(), Fault> {
+        decide_and_commit(&self.store, || async {
+            let held: Option<Held<User>> = runtime::get(&self.store, records::user_key(claims.sub)).await?;
+            let Some(held) = held else { return Ok::<_, Fault>(Decision::Nothing(())) };
+            let mut transaction = self.transaction();
+            transaction.replace(held.revision, &held.record.signed_out_everywhere())?;
+            Ok(Decision::Commit(transaction, ()))
+        })
+        .await?;
+        tracing::info!(user_id = %claims.sub, "signed out everywhere");
+        Ok(())
+    }
+
     fn signed_in(&self, user: User, token: &RefreshToken) -> Result<SignedIn, Fault> {
         Ok(SignedIn {
             access_token: self.tokens.mint(user.user_id, user.groups, token.session_id())?,

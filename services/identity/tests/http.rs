@@ -30,6 +30,22 @@ async fn a_person_signs_up_in_and_out() {
 }
 
 #[tokio::test]
+async fn signing_out_everywhere_ends_all_sessions_there_are_and_none_that_come() {
+    let bank = Bank::new(false);
+    bank.sign_up().await;
+    let (here, there) = (bank.sign_in(PASSWORD).await, bank.sign_in(PASSWORD).await);
+    for _ in 0..2 {
+        assert_eq!(bank.sign_out_everywhere(text(&here["access_token"])).await, is(204, ""));
+    }
+    for ended in [&here, &there] {
+        assert_eq!(bank.refresh(ended).await.0, 401, "the session has ended");
+    }
+    let again = bank.sign_in(PASSWORD).await;
+    assert_eq!(bank.refresh(&again).await.0, 200);
+    assert_eq!(bank.sign_out_everywhere("forged").await, is(401, "INVALID_TOKEN"));
+}
+
+#[tokio::test]
 async fn an_address_belongs_to_one_person_in_any_spelling() {
     let bank = Bank::new(false);
     bank.sign_up().await;

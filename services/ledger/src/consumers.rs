@@ -63,7 +63,7 @@ impl<S: Store> Commands<S> {
         }
         for (verdict, work) in verdicts {
             let operation_id = work.content.operation_id();
-            let trace = Trace::caused_by(&work.delivery.envelope);
+            let trace = Trace::caused_by(Self::NAME, work.delivery);
             let group = &work.delivery.envelope.group;
             let event =
                 domain::event(&verdict).map_err(|unbalanced| Fault::Internal(unbalanced.to_string()))?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use contracts::ledger::FailureReason;
 use memory::{Faults, MemoryStore};
 use ports::{Envelope, Revision};
+use runtime::Traceparent;
 use serde_json::value::RawValue;
 
 use super::*;
@@ -232,13 +233,17 @@ async fn a_refusal_stays_one_when_funds_have_come_since() {
 #[tokio::test(start_paused = true)]
 async fn an_event_continues_the_trace_of_its_command() {
     let world = world();
-    let batch = [world.deliver(&deposit(1, 1, "1.00 EUR")), world.deliver(&transfer(2, 1, 2, "1.00 EUR"))];
+    let mut batch =
+        [world.deliver(&deposit(1, 1, "1.00 EUR")), world.deliver(&transfer(2, 1, 2, "1.00 EUR"))];
+    let recorded = Traceparent::read(&batch[1].envelope.traceparent).unwrap().sampled().to_string();
+    Arc::make_mut(&mut batch[1].envelope).traceparent = recorded;
     assert_eq!(world.ledger.commands().handle(&batch).await, [Outcome::Done, Outcome::Done]);
     let record = &world.store.outbox_records(LEDGER_EVENTS)[0];
-    for (event, Delivery { envelope: command, .. }) in record.iter().zip(&batch) {
+    for (event, delivery) in record.iter().zip(&batch) {
+        let command = &delivery.envelope;
         assert_eq!(event.causation_id, Some(command.message_id));
         assert_eq!(event.correlation_id, command.correlation_id);
-        assert_eq!(event.traceparent, command.traceparent);
+        assert_eq!(event.traceparent, Trace::caused_by(LEDGER_COMMANDS, delivery).traceparent);
         assert_eq!(event.group, command.group);
         assert_ne!(event.message_id, command.message_id);
     }

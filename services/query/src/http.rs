@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use contracts::ledger::FailureReason;
-use kernel::{AccountId, Currency, Decimal, OperationId, Timestamp};
+use kernel::{AccountId, Currency, Decimal, OperationId, Timestamp, UserId};
 use ports::Store;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -74,7 +74,7 @@ impl From<Standing> for BalanceView {
 /// A row of an account's history.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Transaction)]
-struct TransactionView {
+pub struct TransactionView {
     transaction_id: String,
     #[schema(value_type = String)]
     operation_id: OperationId,
@@ -139,7 +139,7 @@ struct BalanceParams {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct TransactionParams {
+pub struct TransactionParams {
     /// The most items of the page.
     #[param(minimum = 1, maximum = 100, default = 25)]
     limit: Option<u32>,
@@ -194,13 +194,23 @@ async fn transactions<S: Store>(
     PathId(account_id): PathId<AccountId>,
     Params(params): Params<TransactionParams>,
 ) -> Result<Json<Listing<TransactionView>>, Problem> {
+    history(&query, caller.user_id, account_id, params).await
+}
+
+/// A page of the history of one of `owner`'s accounts, for whoever may see it.
+pub async fn history<S: Store>(
+    query: &Query<S>,
+    owner: UserId,
+    account_id: AccountId,
+    params: TransactionParams,
+) -> Result<Json<Listing<TransactionView>>, Problem> {
     let page = Paging { limit: params.limit, cursor: params.cursor }.page()?;
     let filter = Filter {
         from: params.from.unwrap_or(Timestamp::EPOCH),
         to: params.to.unwrap_or(Timestamp::from_millis(i64::MAX)),
         kind: params.kind,
     };
-    let (rows, next) = query.transactions(caller.user_id, account_id, filter, page.after, page.limit).await?;
+    let (rows, next) = query.transactions(owner, account_id, filter, page.after, page.limit).await?;
     Ok(Json(Listing::new(rows.into_iter().map(|row| row.transaction.into()).collect(), next.as_deref())))
 }
 

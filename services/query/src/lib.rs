@@ -14,13 +14,14 @@ pub mod records;
 
 use std::time::Duration;
 
+use contracts::accounts::AccountState;
 use kernel::{AccountId, Timestamp, UserId};
 use ports::{Held, Revision, Sources, Store};
 use runtime::{Fault, RecordCache, Waiters, patience_for};
 
 pub use consumers::Events;
 use domain::{Balance, Rejection, TransactionKind};
-pub use http::routes;
+pub use http::{TransactionParams, TransactionView, history, routes};
 use records::{KnownAccount, TransactionRecord, account_key, accounts_of, balance_key, transactions_of};
 
 /// Why the query service did not answer what was asked.
@@ -145,6 +146,11 @@ impl<S: Store> Query<S> {
     /// A row of an account's history, for an operator.
     pub async fn transaction(&self, key: ports::Key) -> Result<Option<TransactionRecord>, Fault> {
         Ok(runtime::get(&self.store, key).await?.map(|held| held.record))
+    }
+
+    /// What readers are shown of any account that was opened, for an operator.
+    pub async fn shown_balance(&self, account: AccountState) -> Result<Balance, Fault> {
+        self.stored_balance(&KnownAccount(account)).await
     }
 
     /// A customer's account. One that was opened a moment ago is waited for.

@@ -135,6 +135,9 @@ pub trait IdentityProvider: Send + Sync + 'static {
     /// good until it expires.
     fn sign_out<'a>(&'a self, access_token: &'a Secret) -> Answer<'a, Result<(), IdentityError>>;
 
+    /// Ends all sessions of the person whose access token it is. Her access tokens are good until they expire.
+    fn sign_out_everywhere<'a>(&'a self, access_token: &'a Secret) -> Answer<'a, Result<(), IdentityError>>;
+
     /// Sends a code to set a new password with, if somebody has this address.
     fn forgot_password<'a>(&'a self, email: &'a Email) -> Answer<'a, Result<(), IdentityError>>;
 

@@ -11,6 +11,8 @@ use metrics::{counter, histogram};
 use ports::{Consumer, Delivery, Outcome, Queues, Received, Settled, Sources, Verdict};
 use tokio::sync::watch;
 
+use crate::{SPANS, Trace, Traceparent};
+
 /// How a consumer's messages are tried.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Policy {
@@ -132,10 +134,14 @@ pub async fn deliver<C: Consumer>(consumer: &C, batch: &[Delivery]) -> Vec<Outco
             outcomes
         }
     };
+    let took = began.elapsed();
     histogram!("consumer_batch_size", "consumer" => C::NAME).record(batch.len() as f64);
-    histogram!("consumer_seconds", "consumer" => C::NAME).record(began.elapsed().as_secs_f64());
+    histogram!("consumer_seconds", "consumer" => C::NAME).record(took.as_secs_f64());
     for (name, count) in count_outcomes(&outcomes) {
         counter!("consumer_outcomes_total", "consumer" => C::NAME, "outcome" => name).increment(count);
+    }
+    for (delivery, outcome) in batch.iter().zip(&outcomes) {
+        tell_span(C::NAME, delivery, outcome, batch.len(), took);
     }
     outcomes
 }
@@ -158,6 +164,38 @@ fn count_outcomes(outcomes: &[Outcome]) -> [(&'static str, u64); 3] {
         ("retry", count(|outcome| matches!(outcome, Outcome::Retry { .. }))),
         ("reject", count(|outcome| matches!(outcome, Outcome::Reject { .. }))),
     ]
+}
+
+/// Tells the trace of a message that it was handled here, in the time that its batch took. Why it was not is in the log, by
+/// the same correlation id: a reason may name what is no business of whoever keeps traces.
+fn tell_span(consumer: &str, delivery: &Delivery, outcome: &Outcome, batch_size: usize, took: Duration) {
+    let envelope = &delivery.envelope;
+    let Some(parent) = Traceparent::read(&envelope.traceparent).filter(Traceparent::is_sampled) else {
+        return;
+    };
+    let failure = match outcome {
+        Outcome::Done => None,
+        Outcome::Retry { .. } => Some("retry"),
+        Outcome::Reject { .. } => Some("reject"),
+    };
+    tracing::info!(
+        target: SPANS,
+        traceparent = Trace::caused_by(consumer, delivery).traceparent,
+        parent_span_id = parent.span_id,
+        otel.name = format_args!("process {consumer}"),
+        otel.kind = "consumer",
+        duration_ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX),
+        error.type = failure,
+        messaging.system = "bank",
+        messaging.operation.name = "process",
+        messaging.operation.type = "process",
+        messaging.destination.name = consumer,
+        messaging.message.id = %envelope.message_id,
+        messaging.message.conversation_id = envelope.correlation_id.as_str(),
+        messaging.batch.message_count = batch_size,
+        bank.message.kind = envelope.kind,
+        bank.attempt = delivery.attempt,
+    );
 }
 
 fn log_failure(consumer: &'static str, delivery: &Delivery, verdict: &Verdict) {

@@ -14,6 +14,7 @@ mod once;
 mod parts;
 mod read;
 mod trace;
+mod traceparent;
 mod waiters;
 
 pub use batch::{Outcomes, Work, read_batch};
@@ -27,4 +28,5 @@ pub use parts::parts;
 pub use ports::Fault;
 pub use read::{get, get_many, query, scan_all};
 pub use trace::{Caller, Trace, envelope};
+pub use traceparent::{SPANS, Traceparent};
 pub use waiters::{Waiters, patience_for};

@@ -1,8 +1,16 @@
 //! What ties the work for one request together, and the envelopes that carry it on.
+//!
+//! A trace is a tree of spans: the request is one, and each delivery of a message is one below the span that sent it.
+//! The id of a delivery's span is made from what is delivered, so that what its consumer sends and what is told
+//! of it afterwards agree without a word between them.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use contracts::{Message, VERSION};
 use kernel::{CorrelationId, MessageId, Timestamp, UserId};
-use ports::{Envelope, Sources};
+use ports::{Delivery, Envelope, Sources};
+
+use crate::Traceparent;
 
 /// The request that some work is done for, and the message that caused it.
 #[derive(Clone, Debug)]
@@ -16,7 +24,7 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// A trace that begins here, sampled.
+    /// A trace that begins here, and is not recorded.
     pub fn begin(sources: &Sources) -> Self {
         let (trace, span) = (sources.fresh_id(), sources.fresh_id());
         // The last eight bytes of a UUID of version 7 are its random ones.
@@ -24,18 +32,34 @@ impl Trace {
         Self {
             correlation_id: CorrelationId::new(trace),
             causation_id: None,
-            traceparent: format!("00-{}-{span}-01", trace.simple()),
+            traceparent: format!("00-{}-{span}-00", trace.simple()),
         }
     }
 
-    /// The trace of what is done because of a message.
-    pub fn caused_by(envelope: &Envelope) -> Self {
+    /// The trace of what a consumer does because of a delivery. Where the trace is recorded, it has a span of its own; else
+    /// nobody would look at one.
+    pub fn caused_by(consumer: &str, delivery: &Delivery) -> Self {
+        let Delivery { envelope, attempt } = delivery;
+        let traceparent = match Traceparent::read(&envelope.traceparent) {
+            Some(parent) if parent.is_sampled() => {
+                let span = delivery_span(consumer, envelope.message_id, *attempt);
+                parent.with_span(&span).to_string()
+            }
+            _ => envelope.traceparent.clone(),
+        };
         Self {
             correlation_id: envelope.correlation_id.clone(),
             causation_id: Some(envelope.message_id),
-            traceparent: envelope.traceparent.clone(),
+            traceparent,
         }
     }
+}
+
+/// The id of a delivery's span: another for each consumer and each attempt, and never zero.
+fn delivery_span(consumer: &str, message_id: MessageId, attempt: u32) -> String {
+    let mut hasher = DefaultHasher::new();
+    (consumer, message_id, attempt).hash(&mut hasher);
+    format!("{:016x}", hasher.finish().max(1))
 }
 
 /// Who asks, and for which request.

@@ -8,6 +8,7 @@
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
+use runtime::SPANS;
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
@@ -58,14 +59,29 @@ pub enum InitError {
 /// # Errors
 /// The filter is not valid, or the log was set up before.
 pub fn init(format: Format, filter: &str) -> Result<(), InitError> {
+    Ok(subscriber(format, filter)?.try_init()?)
+}
+
+/// Sets up the log of the process, and has the spans that are told sent on.
+///
+/// # Errors
+/// The filter is not valid, or the log was set up before.
+#[cfg(feature = "otlp")]
+pub fn init_with_spans(format: Format, filter: &str, spans: &crate::Spans) -> Result<(), InitError> {
+    Ok(subscriber(format, filter)?.with(spans.layer()).try_init()?)
+}
+
+fn subscriber(
+    format: Format,
+    filter: &str,
+) -> Result<impl Subscriber + for<'lookup> LookupSpan<'lookup>, InitError> {
     let filter = EnvFilter::builder().parse(filter)?;
     let colour = format == Format::Pretty && io::stderr().is_terminal();
-    tracing_subscriber::registry().with(layer(format, colour, filter, io::stderr)).try_init()?;
-    Ok(())
+    Ok(tracing_subscriber::registry().with(layer(format, colour, filter, io::stderr)))
 }
 
 /// Spans of level info and above pass whatever the filter says: a warning that lost its correlation id because
-/// somebody asked for warnings alone would be worth little.
+/// somebody asked for warnings alone would be worth little. What is told to traces is no line.
 fn layer<S, W>(format: Format, colour: bool, filter: EnvFilter, writer: W) -> impl Layer<S>
 where
     S: Subscriber + for<'lookup> LookupSpan<'lookup>,
@@ -73,7 +89,8 @@ where
 {
     let spans = filter_fn(|metadata| metadata.is_span() && *metadata.level() <= Level::INFO)
         .with_max_level_hint(LevelFilter::INFO);
-    Lines { format, colour, writer }.with_filter(filter.or(spans))
+    let lines = filter_fn(|metadata| metadata.target() != SPANS).with_max_level_hint(LevelFilter::TRACE);
+    Lines { format, colour, writer }.with_filter(filter.or(spans).and(lines))
 }
 
 struct Lines<W> {
@@ -288,6 +305,12 @@ mod tests {
         assert_eq!(lines.len(), 1);
         assert_eq!(lines[0]["correlation_id"], "c-1");
         assert_eq!(lines[0]["message"], "asked for");
+    }
+
+    #[test]
+    fn what_is_told_to_traces_is_no_line() {
+        let lines = json("trace", || tracing::info!(target: SPANS, duration_ns = 1_u64));
+        assert_eq!(lines, [Value::Null; 0]);
     }
 
     #[test]

@@ -90,10 +90,7 @@ pub const MEASURES: &[Measure] = &[
     // Consumers and their queues.
     items("consumer_batch_size", "Messages a consumer was handed at once, by consumer."),
     seconds("consumer_seconds", "Time a consumer took for one batch, by consumer."),
-    counters(
-        "consumer_outcomes_total",
-        "Messages handled, by consumer and outcome: done, retry, reject or dead.",
-    ),
+    counters("consumer_outcomes_total", "Messages handled, by consumer and outcome: done, retry or reject."),
     gauge("queue_depth", Unit::Count, "Messages that wait for a consumer, by consumer."),
     gauge("queue_age_seconds", Unit::Seconds, "Age of the oldest message that waits, by consumer."),
     gauge("dead_letters", Unit::Count, "Messages in the dead-letter queue, by consumer."),

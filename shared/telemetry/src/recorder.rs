@@ -9,6 +9,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::measures::{Kind, MEASURES, Series};
+use crate::readings::{Labels, Readings, Recorder, Spread};
 
 /// How often [`Metrics::upkeep`] is to be called: histograms hold every value since the last call or rendering.
 pub const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
@@ -18,15 +19,19 @@ static INSTALLED: Mutex<Option<Metrics>> = Mutex::new(None);
 /// Why measures cannot be recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum MetricsError {
-    /// Another recorder is installed, or a histogram has no bounds.
+    /// Another recorder is installed in the process.
+    #[error("measures cannot be recorded: another recorder is installed")]
+    Installed,
+    /// A histogram has no bounds.
     #[error("measures cannot be recorded: {0}")]
-    Recorder(#[from] BuildError),
+    Bounds(#[from] BuildError),
 }
 
 /// The measures recorded so far. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     handle: PrometheusHandle,
+    readings: Readings,
 }
 
 /// The measures of this process: the first call starts the recording.
@@ -38,7 +43,9 @@ pub fn metrics() -> Result<Metrics, MetricsError> {
     if let Some(metrics) = installed.as_ref() {
         return Ok(metrics.clone());
     }
-    let metrics = Metrics { handle: builder()?.install_recorder()? };
+    let (prometheus, readings) = (builder()?.build_recorder(), Readings::default());
+    let metrics = Metrics { handle: prometheus.handle(), readings: readings.clone() };
+    metrics::set_global_recorder(Recorder { prometheus, readings }).map_err(|_| MetricsError::Installed)?;
     describe();
     *installed = Some(metrics.clone());
     Ok(metrics)
@@ -48,6 +55,16 @@ impl Metrics {
     /// Everything recorded so far, in the Prometheus text format 0.0.4.
     pub fn render(&self) -> String {
         self.handle.render()
+    }
+
+    /// What a counter that can be read has counted so far, by its labels.
+    pub fn counters(&self, name: &str) -> Vec<(Labels, u64)> {
+        self.readings.counters(name)
+    }
+
+    /// What a histogram that can be read has counted so far, by its labels.
+    pub fn spreads(&self, name: &str) -> Vec<(Labels, Spread)> {
+        self.readings.spreads(name)
     }
 
     /// Moves what histograms have gathered into their buckets, which bounds what they hold. To be called every
@@ -105,6 +122,9 @@ mod tests {
         // The measures come in any order.
         let sorted = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
         assert_eq!(sorted(&text), sorted(&again), "there is one recorder a process");
+        let mut spreads = measures.spreads("store_commit_batch_size").into_iter();
+        assert_eq!(spreads.next().map(|(labels, spread)| (labels.len(), spread.count())), Some((0, 1)));
+        assert!(measures.counters("http_requests_total").is_empty(), "it is not one that is read");
         for line in [
             "# HELP http_requests_total Requests answered, by route, method and status.",
             "# TYPE http_requests_total counter",

@@ -20,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use kernel::CorrelationId;
 use ports::Sources;
-use runtime::{Fault, Trace};
+use runtime::{Fault, SPANS, Trace, Traceparent};
 use tokio::sync::Semaphore;
 use tower_http::cors::CorsLayer;
 use tracing::Instrument;
@@ -30,11 +30,15 @@ use crate::limits::Limits;
 use crate::measures::{Measures, NO_ROUTE};
 use crate::passage::{PASSAGE, Passage};
 use crate::settings::{BODY_MAX, REQUEST_MAX};
-use crate::{HttpSettings, Problem, address, body, entity_tag, headers, problem};
+use crate::{HttpSettings, Problem, Share, address, body, entity_tag, headers, problem};
 
 /// When to ask again where there was no room: requests are done within milliseconds, and one second is the least that
 /// the header can say.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A request that takes as long as this is logged, whatever share is: but for those who asked to wait, all are answered
+/// within milliseconds.
+const SLOW: Duration = Duration::from_secs(1);
 
 struct Edge {
     settings: HttpSettings,
@@ -107,12 +111,14 @@ fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
 
 async fn pass(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let passage = Arc::new(edge.passage(request.headers()));
+    let (trace, parent) = trace(request.headers(), edge.settings.traced, &edge.sources);
+    let passage = Arc::new(edge.passage(trace));
     let correlation_id = passage.trace.correlation_id.as_str();
     let span = tracing::info_span!("request", correlation_id);
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
+    let may_wait = asks_to_wait(&request);
     let answer = edge.answer(route, &passage, request, next);
     let mut response = PASSAGE.scope(Arc::clone(&passage), answer).instrument(span).await;
 
@@ -127,22 +133,62 @@ async fn pass(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Re
     }
     let took = started.elapsed();
     edge.measures.count(route, &method, status, took);
-    tracing::info!(
-        method = method.as_str(),
-        route,
-        status = status.as_u16(),
-        duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-        correlation_id,
-        user_id = passage.user_id.get().map(tracing::field::display),
-        "answered"
-    );
+    let answered = Answered { method: &method, route, status, took };
+    let traceparent = Traceparent::read(&passage.trace.traceparent);
+    if traceparent.is_some_and(|traceparent| traceparent.is_sampled()) {
+        answered.tell_span(&passage.trace, parent.as_deref());
+    }
+    let is_remarkable = status.is_server_error() || (took >= SLOW && !may_wait);
+    if is_remarkable || traceparent.is_some_and(|traceparent| edge.settings.logged.takes(traceparent)) {
+        answered.log(&passage);
+    }
     response
 }
 
+/// How a request was answered, for those who look at many.
+struct Answered<'a> {
+    method: &'a Method,
+    route: &'a str,
+    status: StatusCode,
+    took: Duration,
+}
+
+impl Answered<'_> {
+    fn log(&self, passage: &Passage) {
+        tracing::info!(
+            method = self.method.as_str(),
+            route = self.route,
+            status = self.status.as_u16(),
+            duration_us = u64::try_from(self.took.as_micros()).unwrap_or(u64::MAX),
+            correlation_id = passage.trace.correlation_id.as_str(),
+            user_id = passage.user_id.get().map(tracing::field::display),
+            "answered"
+        );
+    }
+
+    /// Tells the trace of the request of it. Who asked is not told: whoever keeps traces need not know.
+    fn tell_span(&self, trace: &Trace, parent: Option<&str>) {
+        let Self { method, route, status, took } = self;
+        tracing::info!(
+            target: SPANS,
+            traceparent = trace.traceparent,
+            parent_span_id = parent,
+            otel.name = format_args!("{method} {route}"),
+            otel.kind = "server",
+            duration_ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX),
+            error.type = status.is_server_error().then(|| status.as_str()),
+            http.request.method = method.as_str(),
+            http.route = (*route != NO_ROUTE).then_some(*route),
+            http.response.status_code = status.as_u16(),
+            bank.correlation_id = trace.correlation_id.as_str(),
+        );
+    }
+}
+
 impl Edge {
-    fn passage(&self, headers: &HeaderMap) -> Passage {
+    fn passage(&self, trace: Trace) -> Passage {
         Passage {
-            trace: trace(headers, &self.sources),
+            trace,
             limits: Arc::clone(&self.limits),
             user_id: Default::default(),
             allowance: Default::default(),
@@ -203,8 +249,9 @@ fn unheard(problem: Problem) -> Response {
     response
 }
 
-/// The correlation id and the trace that the sender began, or else ones that begin here.
-fn trace(headers: &HeaderMap, sources: &Sources) -> Trace {
+/// The correlation id and the trace that the sender began, or else ones that begin here; and the sender's span, if she
+/// has one. Of the traces that begin here, a share is recorded.
+fn trace(headers: &HeaderMap, traced: Share, sources: &Sources) -> (Trace, Option<String>) {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let mut trace = Trace::begin(sources);
     if let Some(correlation_id) =
@@ -212,27 +259,16 @@ fn trace(headers: &HeaderMap, sources: &Sources) -> Trace {
     {
         trace.correlation_id = correlation_id;
     }
-    if let Some((trace_id, flags)) = text("traceparent").and_then(continued) {
+    let sender = text("traceparent").and_then(Traceparent::read);
+    let changed = Traceparent::read(&trace.traceparent).and_then(|ours| match sender {
         // The trace is the sender's, the span within it is ours.
-        let span = trace.traceparent.split('-').nth(2).unwrap_or_default();
-        trace.traceparent = format!("00-{trace_id}-{span}-{flags}");
+        Some(sender) => Some(sender.with_span(ours.span_id)),
+        None => traced.takes(ours).then(|| ours.sampled()),
+    });
+    if let Some(traceparent) = changed.map(|changed| changed.to_string()) {
+        trace.traceparent = traceparent;
     }
-    trace
-}
-
-/// The trace id and the flags of a `traceparent` (W3C Trace Context, section 3.2). Versions to come may have more behind.
-fn continued(traceparent: &str) -> Option<(&str, &str)> {
-    let mut parts = traceparent.split('-');
-    let (version, trace_id, span_id, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let is_hex = |text: &str, length: usize| {
-        text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let is_zero = |text: &str| text.bytes().all(|byte| byte == b'0');
-    let is_whole = is_hex(version, 2) && is_hex(trace_id, 32) && is_hex(span_id, 16) && is_hex(flags, 2);
-    if !is_whole || is_zero(trace_id) || is_zero(span_id) || version == "ff" {
-        return None;
-    }
-    if version == "00" && parts.next().is_some() { None } else { Some((trace_id, flags)) }
+    (trace, sender.map(|sender| sender.span_id.to_owned()))
 }
 
 /// A refusal that a part of the framework wrote as plain text, or without a word, becomes a problem. Its other headers,

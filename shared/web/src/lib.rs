@@ -30,6 +30,7 @@ mod passage;
 mod principal;
 mod problem;
 mod settings;
+mod share;
 mod signed;
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,7 @@ pub use listing::{LIMIT_DEFAULT, LIMIT_MAX, Listing, Page, Paging};
 pub use principal::{OPERATORS, Principal, Refused};
 pub use problem::{FieldError, Problem, not_found};
 pub use settings::{HttpSettings, REQUESTS_MAX, WAITING_REQUESTS_MAX};
+pub use share::{InvalidShare, Share};
 pub use signed::{Operator, Signed, Traced};
 
 #[doc(hidden)]

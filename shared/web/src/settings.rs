@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::HeaderValue;
 
-use crate::{Network, RateLimits, WAIT_MAX};
+use crate::{Network, RateLimits, Share, WAIT_MAX};
 
 /// The longest that a client may take to send the body of a request, behind its headers.
 pub(crate) const BODY_MAX: Duration = Duration::from_secs(10);
@@ -36,6 +36,10 @@ pub struct HttpSettings {
     /// The most requests at once that asked to wait for what is done behind the answer; further ones are refused with
     /// 503. They have room of their own, so that they keep out nobody who is served in a moment.
     pub waiting_max: usize,
+    /// Which requests are logged; one that failed or was slow always is.
+    pub logged: Share,
+    /// Which traces that begin here are recorded; of one that the sender began, she has decided.
+    pub traced: Share,
 }
 
 impl Default for HttpSettings {
@@ -47,6 +51,8 @@ impl Default for HttpSettings {
             strict_transport_security: None,
             in_flight_max: REQUESTS_MAX,
             waiting_max: WAITING_REQUESTS_MAX,
+            logged: Share::ALL,
+            traced: Share::NONE,
         }
     }
 }

@@ -5,6 +5,7 @@ mod decoders;
 mod edge;
 mod limits;
 mod requests;
+mod telling;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};

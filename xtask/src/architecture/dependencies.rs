@@ -22,8 +22,8 @@ enum Layer {
 }
 
 use Layer::{
-    Adapter, App, Conformance, Console, Contracts, Kernel, Memory, Ports, Runtime, Service, Simulation, Telemetry,
-    Tool, Web,
+    Adapter, App, Conformance, Console, Contracts, Kernel, Memory, Ports, Runtime, Service, Simulation,
+    Telemetry, Tool, Web,
 };
 
 /// The folders, the more particular first. A folder that ends with `/` stands for all within it.
@@ -57,9 +57,19 @@ const fn may_use(layer: Layer) -> &'static [Layer] {
         Memory | Adapter => &[Ports, Kernel],
         // A client of the public API: of the bank it knows the topology that it draws, and how money and time are written.
         Console => &[Contracts, Ports, Kernel],
-        App | Simulation => {
-            &[Console, Service, Memory, Adapter, Telemetry, Conformance, Runtime, Web, Contracts, Ports, Kernel]
-        }
+        App | Simulation => &[
+            Console,
+            Service,
+            Memory,
+            Adapter,
+            Telemetry,
+            Conformance,
+            Runtime,
+            Web,
+            Contracts,
+            Ports,
+            Kernel,
+        ],
     }
 }
 

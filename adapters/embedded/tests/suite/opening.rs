@@ -153,19 +153,24 @@ async fn a_reader_beside_a_server_sees_one_moment() {
     let directory = Directory::new();
     let store = open(&directory.data());
     store.commit(&create(&thing("before"))).await.unwrap();
-    let reader = EmbeddedStore::open(options(&directory.data(), Access::ReadOnly)).unwrap();
+    let elsewhere = EmbeddedStore::open(options(&directory.data(), Access::ReadOnly)).unwrap();
+    let of_its_own = store.snapshot().unwrap();
     store.commit(&create(&thing("after"))).await.unwrap();
-
-    let found = reader.get(&[key("before"), key("after")]).await.unwrap();
-    assert!(found[0].is_some() && found[1].is_none());
-    assert_eq!(reader.scan(ITEMS, None, 100).await.unwrap().items.len(), 1);
     assert_eq!(store.scan(ITEMS, None, 100).await.unwrap().items.len(), 2);
 
-    assert_eq!(reader.health(), Health::ReadOnly);
-    assert!(matches!(reader.commit(&create(&thing("x"))).await, Err(CommitError::Busy { .. })));
-    assert!(reader.receive("all", 1).await.is_err());
-    assert!(reader.redrive("x").await.is_err());
-    assert!(reader.dead_letters(None, 10).await.unwrap().is_empty());
+    for reader in [elsewhere, of_its_own] {
+        let found = reader.get(&[key("before"), key("after")]).await.unwrap();
+        assert!(found[0].is_some() && found[1].is_none());
+        assert_eq!(reader.scan(ITEMS, None, 100).await.unwrap().items.len(), 1);
+
+        assert_eq!(reader.health(), Health::ReadOnly);
+        assert!(matches!(reader.commit(&create(&thing("x"))).await, Err(CommitError::Busy { .. })));
+        assert!(reader.receive("all", 1).await.is_err());
+        assert!(reader.redrive("x").await.is_err());
+        assert!(reader.dead_letters(None, 10).await.unwrap().is_empty());
+        reader.close().await;
+    }
+    store.commit(&create(&thing("later"))).await.unwrap();
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use query::Query;
 use runtime::{Comparison, Fault};
 use tokio::time::Instant;
 
-use crate::progress::Progress;
+use crate::progress::Begin;
 
 /// How many events or heads are compared at once: one read of DynamoDB.
 const COMPARED_AT_ONCE: usize = 100;
@@ -33,6 +33,7 @@ pub struct Services<S> {
     pub ledger: Ledger<S>,
     pub query: Query<S>,
     pub banking: Banking<S>,
+    pub progress: Begin,
 }
 
 /// What the ledger said, and others show.
@@ -79,11 +80,12 @@ impl Derived {
 }
 
 impl<S: Store> Services<S> {
-    pub fn new(store: S, sources: Sources) -> Self {
+    pub fn new(store: S, sources: Sources, progress: Begin) -> Self {
         Self {
             ledger: Ledger::new(store.clone(), sources.clone()),
             query: Query::new(store.clone(), sources.clone(), 0),
             banking: Banking::new(store, sources, 0),
+            progress,
         }
     }
 
@@ -97,7 +99,7 @@ impl<S: Store> Services<S> {
         let mut derived = Derived::default();
         let mut late = Vec::new();
         let late_max = if shown_within.is_zero() { 0 } else { LATE_MAX };
-        let progress = Progress::begin("events against projections");
+        let progress = (self.progress)("events against projections");
         let mut after = None;
         loop {
             let (events, next) = self.ledger.events(after.as_ref()).await?;
@@ -160,7 +162,7 @@ impl<S: Store> Services<S> {
         let began = Instant::now();
         let until = began + shown_within;
         let mut late: Vec<Late> = late.into_iter().map(|said| Late { said, until }).collect();
-        let progress = Progress::begin("looks at what was behind");
+        let progress = (self.progress)("looks at what was behind");
         while !late.is_empty() && began.elapsed() < shown_within * 2 {
             tokio::time::sleep(LOOK_AGAIN_AFTER).await;
             progress.advance(1);

@@ -14,6 +14,7 @@ use runtime::{Caller, Policy, Trace};
 use tokio::sync::watch;
 
 use super::*;
+use crate::progress::Progress;
 use crate::world::subscriptions;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -39,7 +40,7 @@ impl Bank {
         let request = OpenRequest { name: "Current".to_owned(), currency: "EUR".parse().unwrap() };
         let accounts = Accounts::new(store.clone(), sources.clone(), 0);
         let account_id = accounts.open(&caller, &request).await.unwrap().answer.account_id;
-        let services = Arc::new(Services::new(store.clone(), sources.clone()));
+        let services = Arc::new(Services::new(store.clone(), sources.clone(), Progress::unseen));
         let (running, _) = watch::channel(false);
         let bank = Self { store, sources, services, running, owner, account_id };
         bank.start(bank.services.banking.events());

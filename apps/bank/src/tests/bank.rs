@@ -176,6 +176,7 @@ impl Bank {
             ("to_account_id", other),
             ("operation_id", operation_id),
             ("notification_id", notification_id),
+            ("user_id", person.user_id.clone()),
             ("name", name),
         ]))
     }

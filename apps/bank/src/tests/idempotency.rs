@@ -15,10 +15,12 @@ const WITHOUT_A_KEY: &[(&str, &str)] = &[
     ("/auth/sign-in", "each is a session of its own"),
     ("/auth/refresh", "a refresh token is good once"),
     ("/auth/sign-out", "a session that has ended has ended"),
+    ("/auth/sign-out-everywhere", "sessions that have ended have ended"),
     ("/auth/forgot-password", "each is a letter of its own"),
     ("/auth/reset-password", "a code is good once"),
     ("/notifications/{notification_id}/read", "what was read stays read"),
     ("/ops/dead-letters/{dead_letter_id}/redrive", "a dead letter that was sent again is one no more"),
+    ("/ops/audits", "one runs at a time, and moves nothing"),
     ("/ops/operators", "an operator stays one"),
     ("/ops/operators/remove", "who is none stays so"),
 ];

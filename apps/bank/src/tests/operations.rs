@@ -70,6 +70,7 @@ pub const ROWS: &[Row] = &[
     post("/auth/sign-in", Public, CREDENTIALS),
     post("/auth/refresh", Public, REFRESH),
     post("/auth/sign-out", SignedIn, None),
+    post("/auth/sign-out-everywhere", SignedIn, None),
     post("/auth/forgot-password", Public, ADDRESS),
     post("/auth/reset-password", Public, NEW_PASSWORD),
     get("/.well-known/jwks.json", Public),
@@ -84,6 +85,7 @@ pub const ROWS: &[Row] = &[
     post("/transfer", TRANSFER, MOVE_BETWEEN),
     get("/operation-status/{operation_id}", OPERATION),
     get("/operations", SignedIn),
+    get("/operations/{operation_id}/timeline", OPERATION),
     // Query.
     get("/balances", SignedIn),
     get("/balances/{account_id}", ACCOUNT),
@@ -105,6 +107,13 @@ pub const ROWS: &[Row] = &[
     post("/ops/dead-letters/{dead_letter_id}/redrive", Operator, None),
     get("/ops/trial-balance", Operator),
     get("/ops/operations/{operation_id}/timeline", Operator),
+    get("/ops/people", Operator),
+    get("/ops/people/{user_id}/accounts", Operator),
+    get("/ops/accounts/{account_id}", Operator),
+    get("/ops/accounts/{account_id}/transactions", Operator),
+    post("/ops/audits", Operator, None),
+    get("/ops/audits/latest", Operator),
+    get("/ops/flow", Operator),
     post("/ops/operators", Operator, ADDRESS),
     post("/ops/operators/remove", Operator, ADDRESS),
 ];
@@ -117,7 +126,7 @@ impl Filling {
     /// Names that nothing has.
     pub fn invented() -> Self {
         let ids = ["account_id", "from_account_id", "to_account_id", "operation_id", "notification_id"];
-        let names = ids.into_iter().chain(["dead_letter_id"]).map(|id| (id, INVENTED.to_owned()));
+        let names = ids.into_iter().chain(["user_id", "dead_letter_id"]).map(|id| (id, INVENTED.to_owned()));
         Self(names.chain([("name", "invented".to_owned())]).collect())
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Directory, Serving};
+use crate::support::{Directory, Serving, until};
 
 fn items(answer: &Value) -> &Vec<Value> {
     answer["items"].as_array().unwrap()
@@ -38,6 +38,36 @@ fn the_demo_is_a_month_of_two_people() {
     }
     let (_, notifications) = serving.get(&grace, "/notifications?limit=100");
     assert!(items(&notifications).len() >= operations.len());
+    let status = |token: &str| {
+        let (_, accounts) = serving.get(token, "/accounts");
+        let of =
+            |account: &Value| [&account["status"], &account["close_rejected_reason"]].map(Value::to_string);
+        items(&accounts).iter().map(of).collect::<Vec<_>>()
+    };
+    let (open, closed) = (["\"OPEN\"", "null"], ["\"CLOSED\"", "null"]);
+    assert_eq!(status(&grace), [open, closed, open]);
+    assert_eq!(status(&ada), [open, open, ["\"OPEN\"", "\"BALANCE_NOT_ZERO\""]]);
+}
+
+#[test]
+fn the_demo_has_an_operator_and_something_for_her_to_send_again() {
+    let directory = Directory::new();
+    let serving = Serving::start(&directory, &["--demo"]);
+    let (ada, olive) = (serving.sign_in("ada@example.com"), serving.sign_in("olive@example.com"));
+    let told = |token: &str| items(&serving.get(token, "/notifications?limit=100").1).len();
+    let before = told(&ada);
+    let (_, letters) = serving.get(&olive, "/ops/dead-letters");
+    let [letter] = items(&letters).as_slice() else { panic!("not one dead letter: {letters}") };
+    assert_eq!(
+        (&letter["consumer"], &letter["kind"]),
+        (&"notifications_events".into(), &"WITHDRAW_EVENT".into())
+    );
+    assert!(letter["reason"].as_str().unwrap().contains("by the demo"), "{letter}");
+    let id = letter["dead_letter_id"].as_str().unwrap();
+    let redrive = format!("/ops/dead-letters/{id}/redrive");
+    assert_eq!(serving.post_as(&olive, &redrive, &Value::Null).0, 200);
+    until("what was put aside", || (told(&ada) == before + 1).then_some(()));
+    assert!(items(&serving.get(&olive, "/ops/dead-letters").1).is_empty());
 }
 
 #[test]

@@ -10,4 +10,5 @@ mod mail_server;
 mod operating;
 mod secrecy;
 mod support;
+mod traces;
 mod wire;

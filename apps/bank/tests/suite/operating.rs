@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Directory, Ran, Serving};
+use crate::support::{Directory, Ran, Serving, until};
 
 fn redrive(directory: &Directory, id: &str) -> Ran {
     directory.run(&["dead-letters", "redrive", id])
@@ -123,4 +123,53 @@ fn dead_letters_are_read_and_sent_again_with_the_bank_running_and_stopped() {
     serving.stop();
     let list = directory.run(&["dead-letters", "list"]);
     assert!(list.success().lines().count() == 3 && !list.stdout.contains("letter-"), "{list:?}");
+}
+
+#[test]
+fn an_audit_asked_for_over_http_finds_what_was_altered() {
+    let directory = Directory::with_demo();
+    let altered = "UPDATE transactions SET body = json_set(body, '$.transaction.description', 'nothing') \
+                   WHERE sort = (SELECT min(sort) FROM transactions)";
+    assert_eq!(directory.tamper(altered), 1);
+    let serving = Serving::start(&directory, &[]);
+    let olive = serving.sign_in("olive@example.com");
+    assert_eq!(serving.post_as(&olive, "/ops/audits", &Value::Null).0, 202);
+    let audit = until("the end of the audit", || {
+        let (_, audit) = serving.get(&olive, "/ops/audits/latest");
+        (audit["status"] != "RUNNING").then_some(audit)
+    });
+    assert_eq!(
+        (&audit["status"], &audit["found"]["findings_count"]),
+        (&json!("FINDINGS"), &json!(1)),
+        "{audit}"
+    );
+    let finding = audit["found"]["findings"][0].as_str().unwrap();
+    assert!(finding.contains("otherwise than the ledger"), "{finding}");
+}
+
+/// Whoever wonders who looked at her finds the operator's id beside her own, and no address.
+#[test]
+fn a_look_at_a_person_leaves_a_line_in_the_log() {
+    let directory = Directory::with_demo();
+    let serving = Serving::start(&directory, &["--log", "trace"]);
+    let olive = serving.sign_in("olive@example.com");
+    let (_, person) = serving.get(&olive, "/ops/people?email=ada@example.com");
+    let ada = person["user_id"].as_str().unwrap();
+    let (_, accounts) = serving.get(&olive, &format!("/ops/people/{ada}/accounts"));
+    let account = accounts["items"][0]["account_id"].as_str().unwrap();
+    let (_, history) = serving.get(&olive, &format!("/ops/accounts/{account}/transactions"));
+    let operation = history["items"][0]["operation_id"].as_str().unwrap();
+    assert_eq!(serving.get(&olive, &format!("/ops/accounts/{account}")).0, 200);
+    assert_eq!(serving.get(&olive, &format!("/ops/operations/{operation}/timeline")).0, 200);
+    let (_, operator) = serving.get(&olive, "/ops/people?email=olive@example.com");
+    let operator = operator["user_id"].as_str().unwrap();
+    let log = until("the last line", || {
+        Some(directory.log()).filter(|log| log.contains("an operator looked at an operation"))
+    });
+    for look in ["for a person", "at a person's accounts", "at an account", "at a history", "at an operation"]
+    {
+        let is_told = |line: &str| line.contains(look) && line.contains(ada) && line.contains(operator);
+        assert!(log.lines().any(is_told), "a look {look} is not in the log");
+    }
+    assert!(!log.contains("ada@") && !log.contains("olive@"), "an address is in the log");
 }

@@ -24,10 +24,11 @@ impl Directory {
         Self(path)
     }
 
-    /// A directory with the demo in it, and no bank on it.
+    /// A directory with the demo in it, but for its dead letter, and no bank on it.
     pub fn with_demo() -> Self {
         let directory = Self::new();
         Serving::start(&directory, &["--demo"]).stop();
+        assert_eq!(directory.tamper("DELETE FROM queue_dead_letters"), 1);
         directory
     }
 
@@ -69,7 +70,7 @@ pub fn bank() -> Command {
 
 fn without_settings(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("BANK_") {
+        if ["BANK_", "OTEL_"].iter().any(|ours| name.to_string_lossy().starts_with(ours)) {
             command.env_remove(name);
         }
     }

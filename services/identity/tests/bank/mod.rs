@@ -121,7 +121,15 @@ impl Bank {
     }
 
     pub async fn sign_out(&self, token: &str) -> (u16, String) {
-        let request = Request::post("/auth/sign-out").header(AUTHORIZATION, format!("Bearer {token}"));
+        self.post_signed("/auth/sign-out", token).await
+    }
+
+    pub async fn sign_out_everywhere(&self, token: &str) -> (u16, String) {
+        self.post_signed("/auth/sign-out-everywhere", token).await
+    }
+
+    async fn post_signed(&self, path: &str, token: &str) -> (u16, String) {
+        let request = Request::post(path).header(AUTHORIZATION, format!("Bearer {token}"));
         let (status, body, _) = self.send(request.body(Body::empty()).unwrap()).await;
         (status.as_u16(), body["code"].as_str().unwrap_or_default().to_owned())
     }

@@ -7,7 +7,8 @@ use contracts::Message;
 use contracts::banking::MoveCmd;
 use kernel::{AccountId, OperationId, Timestamp, UserId};
 use ports::{Consumer, Delivery, Outcome, QueueAdmin, Sources, Store, Transaction};
-use runtime::{Policy, Trace, consume, deliver, envelope};
+use runtime::{Policy, SPANS, Trace, Traceparent, consume, deliver, envelope};
+use serde_json::Value;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -206,4 +207,50 @@ async fn a_batch_is_no_larger_than_the_policy_says() {
     world.send(&["done"; 70]).await;
     assert_eq!(world.consume(&consumer, Policy::OUTSIDE).await, []);
     assert_eq!(consumer.batches(), [32, 32, 6]);
+}
+
+/// Keeps what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_message_of_a_recorded_trace_is_told_with_what_became_of_it() {
+    let (log, world) = (Log::default(), world());
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let mut batch = world.deliveries(&["done", "retry", "reject", "done"]);
+    for delivery in &mut batch[..3] {
+        let envelope = Arc::make_mut(&mut delivery.envelope);
+        let sampled = Traceparent::read(&envelope.traceparent).unwrap().sampled().to_string();
+        envelope.traceparent = sampled;
+    }
+    deliver(Obedient::new(&world.sources).as_ref(), &batch).await;
+    drop(guard);
+
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let spans: Vec<Value> =
+        lines.filter(|line| line["target"] == SPANS).map(|line| line["fields"].clone()).collect();
+    assert_eq!(spans.len(), 3, "of the one that is not recorded nothing is told: {text}");
+    for ((span, delivery), failure) in spans.iter().zip(&batch).zip([None, Some("retry"), Some("reject")]) {
+        assert_eq!(span["error.type"].as_str(), failure);
+        assert_eq!(span["otel.name"], format!("process {READER}"));
+        assert_eq!(span["traceparent"], Trace::caused_by(READER, delivery).traceparent);
+        let sender = Traceparent::read(&delivery.envelope.traceparent).unwrap();
+        assert_eq!(span["parent_span_id"], sender.span_id);
+        assert_eq!(span["messaging.message.id"], delivery.envelope.message_id.to_string());
+        assert_eq!(span["messaging.batch.message_count"], 4);
+    }
 }

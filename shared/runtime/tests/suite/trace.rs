@@ -1,7 +1,10 @@
 //! What ties messages together, and the JSON of the envelope that carries them: it lies in outboxes and queues.
 
-use ports::Envelope;
-use runtime::{Trace, envelope};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use ports::{Delivery, Envelope};
+use runtime::{Trace, Traceparent, envelope};
 use serde_json::{Value, json};
 
 use crate::deliver::message;
@@ -14,7 +17,7 @@ async fn a_trace_begins_as_w3c_trace_context_has_it() {
     for trace in [&first, &second] {
         let parts: Vec<&str> = trace.traceparent.split('-').collect();
         assert_eq!(parts.iter().map(|part| part.len()).collect::<Vec<_>>(), [2, 32, 16, 2]);
-        assert_eq!((parts[0], parts[3]), ("00", "01"));
+        assert_eq!((parts[0], parts[3]), ("00", "00"));
         let is_hexadecimal = |part: &&str| part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         assert!(parts.iter().all(is_hexadecimal), "{}", trace.traceparent);
         assert_eq!(trace.causation_id, None);
@@ -48,8 +51,44 @@ async fn an_envelope_has_its_shape() {
     let read: Envelope = serde_json::from_str(&text).unwrap();
     assert_eq!(serde_json::to_string(&read).unwrap(), text);
 
-    let second = envelope(&message(), "account", &Trace::caused_by(&read), world.now(), &world.sources);
+    let delivery = Delivery { envelope: Arc::new(read), attempt: 1 };
+    let caused = Trace::caused_by("ledger_commands", &delivery);
+    let second = envelope(&message(), "account", &caused, world.now(), &world.sources);
     assert_eq!(second.causation_id, Some(first.message_id));
     assert_eq!((second.correlation_id, second.traceparent), (first.correlation_id, first.traceparent));
     assert_ne!(second.message_id, first.message_id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_delivery_of_a_recorded_trace_is_a_span_of_its_own_below_who_sent_it() {
+    let world = world();
+    let begun = Trace::begin(&world.sources);
+    let sent = Traceparent::read(&begun.traceparent).unwrap().sampled();
+    let trace = Trace { traceparent: sent.to_string(), ..begun.clone() };
+    let messages =
+        [1, 2].map(|_| Arc::new(envelope(&message(), "account", &trace, world.now(), &world.sources)));
+    let mut spans = HashSet::from([sent.span_id.to_owned()]);
+    for envelope in &messages {
+        for consumer in ["ledger_commands", "query_events"] {
+            for attempt in [1, 2] {
+                let delivery = Delivery { envelope: Arc::clone(envelope), attempt };
+                let caused = Trace::caused_by(consumer, &delivery).traceparent;
+                let span = Traceparent::read(&caused).unwrap();
+                assert_eq!((span.trace_id, span.is_sampled()), (sent.trace_id, true));
+                assert!(spans.insert(span.span_id.to_owned()), "{caused} is the span of two deliveries");
+                assert_eq!(Trace::caused_by(consumer, &delivery).traceparent, caused);
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trace_that_nobody_can_read_is_handed_on_as_it_is() {
+    let world = world();
+    for odd in ["", "00-", "no trace at all"] {
+        let trace = Trace { traceparent: odd.to_owned(), ..Trace::begin(&world.sources) };
+        let envelope = envelope(&message(), "account", &trace, world.now(), &world.sources);
+        let delivery = Delivery { envelope: Arc::new(envelope), attempt: 1 };
+        assert_eq!(Trace::caused_by("ledger_commands", &delivery).traceparent, odd);
+    }
 }
