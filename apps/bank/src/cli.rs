@@ -188,7 +188,7 @@ pub struct ServeOptions {
 
 #[derive(Args, Clone)]
 pub struct ConsoleOptions {
-    /// Where the bank's API is, such as https://bank.example.com/prod
+    /// Where the bank's API is, such as `https://bank.example.com/prod`
     #[arg(long, env = "BANK_API_URL", value_name = "URL")]
     pub api_url: String,
     /// The address and port to listen on; port 0 takes a free one

@@ -4,6 +4,7 @@
 //! Where a service stands in the picture is written here. That every one has a place is tested.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Form, Query};
@@ -33,6 +34,10 @@ const PLACES: [(&str, i32, i32, &str); 5] = [
 ];
 const BOX_WIDTH: i32 = 180;
 const BOX_HEIGHT: i32 = 62;
+
+/// How often a followed deposit is looked at until its way is whole, and how long apart.
+const LOOKS_MAX: usize = 50;
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
 
 pub fn routes() -> Router<Console> {
     Router::new().route("/about", get(about)).route("/about/follow", post(follow))
@@ -159,6 +164,13 @@ async fn follow(
     let body = json!({ "account_id": account, "amount": "1", "description": "Followed through the bank" });
     let ask = Ask::post("/deposit", body).once(key).wait(5);
     let operation: Operation = customer.ask(ask).await.map_err(|error| customer.visitor.failure(&error))?;
+    // It has ended, and those who are told of it hear it within milliseconds of each other.
+    for _ in 0..LOOKS_MAX {
+        match own_timeline(&customer, &operation.operation_id).await {
+            Some(timeline) if !timeline.is_whole() => tokio::time::sleep(LOOK_PAUSE).await,
+            _ => break,
+        }
+    }
     let path = path_with("/about", &[("operation", Some(&operation.operation_id))]);
     Ok(Redirect::to(&path).into_response())
 }

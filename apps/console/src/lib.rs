@@ -32,7 +32,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
-use axum::middleware::{from_fn, map_response};
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::get;
 use ports::Sources;
@@ -73,7 +73,7 @@ impl Console {
             .merge(about::routes())
             .route("/app/{*path}", get(page::not_found))
             .route("/office/{*path}", get(page::not_found))
-            .layer(from_fn(origin::protect))
+            .layer(from_fn_with_state(self.clone(), origin::protect))
             .layer(map_response(private))
             .with_state(self)
             .merge(assets::routes())

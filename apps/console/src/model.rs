@@ -62,11 +62,6 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// Whether it has ended, well or not.
-    pub fn has_ended(&self) -> bool {
-        self.status != "PENDING"
-    }
-
     /// The account that the one who asked for it sees it in.
     pub fn own_account_id(&self) -> Option<&str> {
         self.account_id.as_deref().or(self.from_account_id.as_deref())

@@ -5,20 +5,31 @@
 //! by accident. The same rule is `http.CrossOriginProtection` in Go's standard library; it needs no token in a form. The
 //! session's cookie is `SameSite=Lax` besides, so that no other site's form carries it.
 
-use axum::extract::Request;
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use crate::Console;
+use crate::page;
+use crate::text::Text;
+use crate::visitor::Visitor;
+
 /// Lets a request in, or refuses it with 403.
-pub async fn protect(request: Request, next: Next) -> Response {
+pub async fn protect(State(console): State<Console>, request: Request, next: Next) -> Response {
     let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if is_safe || is_our_own(request.headers()) {
         return next.run(request).await;
     }
     tracing::warn!("a request of another site was refused");
-    (StatusCode::FORBIDDEN, "This was sent by another site, and is refused.").into_response()
+    let (mut parts, _) = request.into_parts();
+    let visitor = match Visitor::from_request_parts(&mut parts, &console).await {
+        Ok(visitor) => visitor,
+        Err(never) => match never {},
+    };
+    let refusal = page::message(&visitor, Text::Refused, Text::CrossSiteWhy, None);
+    (StatusCode::FORBIDDEN, refusal).into_response()
 }
 
 fn is_our_own(headers: &HeaderMap) -> bool {

@@ -37,7 +37,15 @@ pub fn state(locale: Locale, name: &str) -> Markup {
         "PENDING" | "CLOSING" | "RUNNING" => "busy",
         _ => "quiet",
     };
-    html! { span.state.(class) { (Text::of_name(name).map_or(name, |text| text.of(locale))) } }
+    // What there are no words for is in the API's capitals.
+    let shown = Text::of_name(name).map_or_else(|| capitalised(name), |text| text.of(locale).to_owned());
+    html! { span.state.(class) { (shown) } }
+}
+
+fn capitalised(name: &str) -> String {
+    let mut letters = name.chars();
+    let first = letters.next().into_iter();
+    first.chain(letters.map(|letter| letter.to_ascii_lowercase())).collect()
 }
 
 /// A name of the API in words, if there are any.

@@ -83,6 +83,15 @@ impl Sessions {
     pub fn end(&self, id: &str) {
         self.sessions.invalidate(id);
     }
+
+    /// Ends every session of whoever signed in with an address.
+    pub fn end_all_of(&self, email: &str) {
+        for (id, session) in &self.sessions {
+            if session.email.trim().eq_ignore_ascii_case(email.trim()) {
+                self.sessions.invalidate(id.as_str());
+            }
+        }
+    }
 }
 
 impl Session {

@@ -82,6 +82,7 @@ texts! {
     ConfirmTitle: "Confirm your address", "Adresse bestätigen", "Adresinizi onaylayın";
     Copied: "Copied", "Kopiert", "Kopyalandı";
     Copy: "Copy", "Kopieren", "Kopyala";
+    CrossSiteWhy: "Another site sent this in your name.", "Eine andere Seite hat das in Ihrem Namen geschickt.", "Bunu sizin adınıza başka bir site gönderdi.";
     Currency: "Currency", "Währung", "Para birimi";
     CurrencyMismatch: "The currencies do not match.", "Die Währungen passen nicht zusammen.", "Para birimleri uyuşmuyor.";
     Days: "days", "Tage", "gün";

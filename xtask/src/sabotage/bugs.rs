@@ -299,7 +299,7 @@ pub const BUGS: &[Bug] = &[
         guard: Guard::Simulation,
         edits: &[Edit {
             file: "services/banking/src/lib.rs",
-            find: "Ok(Operation { status: Status::Pending, ..operation })",
+            find: "Ok(Operation { status: Status::Pending, concluded_at: None, ..operation })",
             replace: "Ok(operation)",
         }],
     },

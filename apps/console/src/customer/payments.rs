@@ -20,7 +20,7 @@ use crate::api::{ApiError, Ask, segment};
 use crate::live::{self, Drawn};
 use crate::locale::Locale;
 use crate::model::{Account, Balance, Operation};
-use crate::office::operation::way;
+use crate::office::operation::{Timeline, own_timeline, way};
 use crate::page::page;
 use crate::parts::{Field, amount, named, refusal, state, time};
 use crate::text::Text;
@@ -28,6 +28,9 @@ use crate::visitor::{Customer, Failure};
 
 /// How often the bank is asked whether an operation has ended.
 const LIVE_PAUSE: Duration = Duration::from_millis(250);
+
+/// How long after its end an operation's last hops are waited for: a message may be on its way for long, or be a dead letter.
+const AFTERMATH_MAX: Duration = Duration::from_secs(3);
 
 /// The ways to move money, as paths and in words.
 const MOVES: [(&str, Text); 3] =
@@ -204,15 +207,11 @@ async fn submit(
 async fn operation(customer: Customer, Path(operation_id): Path<String>) -> Result<Markup, Failure> {
     let operation_id = segment(&operation_id);
     let operation: Operation = customer.get(format!("/operation-status/{operation_id}")).await?;
-    let hops = way(&customer, &operation_id).await;
-    let title = named(customer.locale(), &operation.kind);
-    let live = (!operation.has_ended()).then(|| format!("/app/operations/{operation_id}/live"));
+    let (part, is_last) = seen(&customer, &operation).await;
+    let live = (!is_last).then(|| format!("/app/operations/{operation_id}/live"));
     let content = html! {
-        @if !operation.has_ended() { noscript { p.muted { a href="" { (customer.text(Text::LookAgain)) } } } }
-        section.card.narrow data-live=[live] aria-live="polite" { (outcome(customer.locale(), &operation)) }
-        @if let Some(hops) = hops {
-            section.card { h2 { (customer.text(Text::ItsWay)) } (hops) }
-        }
+        @if !is_last { noscript { p.notice { a href="" { (customer.text(Text::LookAgain)) } } } }
+        div data-live=[live] aria-live="polite" { (part) }
         p.actions {
             @if let Some(account_id) = operation.own_account_id() {
                 a.button href={ "/app/accounts/" (account_id) } { (customer.text(Text::ToTheAccount)) }
@@ -220,7 +219,23 @@ async fn operation(customer: Customer, Path(operation_id): Path<String>) -> Resu
             a.button.quiet href="/app/move" { (customer.text(Text::MoveMoney)) }
         }
     };
-    Ok(page(&customer.visitor, title, &content))
+    Ok(page(&customer.visitor, named(customer.locale(), &operation.kind), &content))
+}
+
+/// An operation with its way, and whether nothing more is to come of it.
+async fn seen(customer: &Customer, operation: &Operation) -> (Markup, bool) {
+    let locale = customer.locale();
+    let timeline = own_timeline(customer, &operation.operation_id).await;
+    let is_whole = timeline.as_ref().is_none_or(Timeline::is_whole);
+    let now = customer.visitor.console.sources.now();
+    let is_last = operation.ended_at.is_some_and(|ended_at| is_whole || now.since(ended_at) > AFTERMATH_MAX);
+    let part = html! {
+        section.card.narrow { (outcome(locale, operation)) }
+        @if let Some(timeline) = timeline {
+            section.card { h2 { (customer.text(Text::ItsWay)) } (way(locale, &timeline)) }
+        }
+    };
+    (part, is_last)
 }
 
 /// What became of an operation, as far as it has come.
@@ -260,8 +275,10 @@ async fn operation_live(customer: Customer, Path(operation_id): Path<String>) ->
         let (customer, path) = (customer.clone(), path.clone());
         async move {
             match customer.ask::<Operation>(Ask::get(path)).await {
-                Ok(operation) if operation.has_ended() => Drawn::Last(outcome(customer.locale(), &operation)),
-                Ok(operation) => Drawn::Next(outcome(customer.locale(), &operation)),
+                Ok(operation) => match seen(&customer, &operation).await {
+                    (part, true) => Drawn::Last(part),
+                    (part, false) => Drawn::Next(part),
+                },
                 Err(_) => Drawn::Gone,
             }
         }

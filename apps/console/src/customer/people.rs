@@ -275,7 +275,11 @@ fn reset_page(visitor: &Visitor, entry: &Entry, refused: Option<&ApiError>) -> M
 async fn reset(visitor: Visitor, Form(entry): Form<Entry>) -> Response {
     let body = json!({ "email": entry.email, "code": entry.code, "new_password": entry.new_password });
     match visitor.ask::<Value>(Ask::post("/auth/reset-password", body)).await {
-        Ok(_) => Redirect::to(&path_with("/sign-in", &[("email", Some(&entry.email))])).into_response(),
+        Ok(_) => {
+            // A new password signs a person out everywhere, as its letter says.
+            visitor.console.sessions.end_all_of(&entry.email);
+            Redirect::to(&path_with("/sign-in", &[("email", Some(&entry.email))])).into_response()
+        }
         Err(error) => (refused(&error), reset_page(&visitor, &entry, Some(&error))).into_response(),
     }
 }
@@ -286,6 +290,7 @@ async fn sign_out(customer: Customer) -> Response {
 }
 
 async fn sign_out_everywhere(customer: Customer) -> Response {
+    customer.visitor.console.sessions.end_all_of(&customer.session.email);
     end(&customer, "/auth/sign-out-everywhere").await
 }
 

@@ -43,9 +43,13 @@ struct Audit {
     status: String,
     started_at: Timestamp,
     took_ms: Option<u64>,
-    #[serde(default)]
+    found: Option<Found>,
+}
+
+#[derive(Deserialize)]
+struct Found {
     counted: Map<String, Value>,
-    #[serde(default)]
+    findings_count: u64,
     findings: Vec<String>,
 }
 
@@ -113,13 +117,15 @@ fn drawn(locale: Locale, audit: &Audit) -> Markup {
             (state(locale, &audit.status)) " " (time(locale, audit.started_at))
             @if let Some(took_ms) = audit.took_ms { ", " (locale.count(took_ms)) " ms" }
         }
-        @if !audit.counted.is_empty() {
-            dl { @for (name, count) in &audit.counted {
-                dt { (name.replace('_', " ")) } dd { (count.as_u64().map_or_else(|| count.to_string(), |count| locale.count(count))) }
+        @if let Some(found) = &audit.found {
+            dl { @for (name, count) in &found.counted {
+                dt { (name.replace('_', " ")) }
+                dd { (count.as_u64().map_or_else(|| count.to_string(), |count| locale.count(count))) }
             } }
-        }
-        @if !audit.findings.is_empty() {
-            ul.findings { @for finding in &audit.findings { li { (finding) } } }
+            @if found.findings_count > 0 {
+                p.alert role="alert" { (locale.count(found.findings_count)) " findings. Read the runbook before anything else." }
+                ul.findings { @for finding in &found.findings { li { (finding) } } }
+            }
         }
     }
 }

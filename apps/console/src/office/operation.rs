@@ -38,6 +38,13 @@ pub struct Timeline {
     pub hops: Vec<Hop>,
 }
 
+impl Timeline {
+    /// Whether everybody who is told of an operation has heard of it.
+    pub fn is_whole(&self) -> bool {
+        ["projected", "notified"].iter().all(|last| self.hops.iter().any(|hop| hop.hop == *last))
+    }
+}
+
 /// One thing that happened.
 #[derive(Deserialize)]
 pub struct Hop {
@@ -77,7 +84,7 @@ async fn operation(
                 dt { "Operation" } dd { code { (timeline.operation_id) } }
             }
         }
-        section.card { h2 { "Its way through the bank" } (picture(&timeline.hops)) (table(locale, &timeline.hops)) }
+        section.card { h2 { "Its way through the bank" } (way(locale, &timeline)) }
     };
     Ok(page(&customer.visitor, "Operation", &content))
 }
@@ -86,13 +93,12 @@ fn account_link(account_id: &str) -> Markup {
     html! { a href={ "/office/accounts/" (account_id) } { code { (account_id) } } }
 }
 
-/// The way of a customer's own operation; none where the bank does not tell it, as on AWS.
-pub async fn way(customer: &Customer, operation_id: &str) -> Option<Markup> {
-    let timeline = own_timeline(customer, operation_id).await?;
-    Some(html! { (picture(&timeline.hops)) (table(customer.locale(), &timeline.hops)) })
+/// The way that an operation has taken so far.
+pub fn way(locale: Locale, timeline: &Timeline) -> Markup {
+    html! { (picture(&timeline.hops)) (table(locale, &timeline.hops)) }
 }
 
-/// What became of a customer's own operation.
+/// What became of a customer's own operation; none where the bank does not tell it, as on AWS.
 pub async fn own_timeline(customer: &Customer, operation_id: &str) -> Option<Timeline> {
     customer.ask(Ask::get(format!("/operations/{}/timeline", segment(operation_id)))).await.ok()
 }
