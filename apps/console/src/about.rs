@@ -107,7 +107,8 @@ async fn about(visitor: Visitor, Query(Followed { operation }): Query<Followed>)
     let content = html! {
         h1 { (visitor.text(Text::HowItWorks)) }
         p { "Six small services, each with tables of its own. They never call one another: whatever one tells another is a
-            message, written in the same transaction as what it tells of, and delivered at least once. Only the ledger
+            message, written in the same transaction as what it tells of, and delivered at least once. Identity, the sixth,
+            sends none. Only the ledger
             judges money; all others hear what it decided." }
         section.card {
             div.scroll tabindex="0" role="group" aria-label="Architecture" { (architecture(&taken(hops))) }

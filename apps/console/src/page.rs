@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
 
-use crate::api::Problem;
+use crate::api::{Api, Problem};
 use crate::assets;
 use crate::locale::Locale;
 use crate::text::Text;
@@ -43,7 +43,7 @@ pub fn page(visitor: &Visitor, title: &str, content: &Markup) -> Markup {
                 footer.bottom {
                     nav aria-label=(visitor.text(Text::About)) {
                         a href="/about" { (visitor.text(Text::HowItWorks)) }
-                        a href="/docs" { "API" }
+                        @if let Api::InProcess(_) = visitor.console.api { a href="/docs" { "API" } }
                     }
                     (languages(visitor))
                 }
