@@ -2,7 +2,7 @@
 //!
 //! It is a client of the public API and nothing more ([`Api`]): in one process it calls the API's own router, elsewhere it
 //! asks over HTTP, so it serves a bank on AWS just as well. Pages are written here, in HTML, and need no script; one small
-//! module makes what is live live. Every page has the same shape: [`Visitor`](visitor) in, [`page::page`] out.
+//! module makes what is live live. Every page has the same shape: a `Visitor` in, `page` out.
 //!
 //! - `customer/`: signing up and in, accounts, moving money, history, notifications, settings.
 //! - `office/`: the flow, an operation's way, dead letters, the books, people.
