@@ -1,8 +1,10 @@
-//! The command line: three trials of a bank, each with its own options.
+//! The command line: the trials of a bank, each with its own options.
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::scenario::Scenario;
 
 /// Puts load on a bank.
 #[derive(Parser, Debug)]
@@ -16,8 +18,10 @@ pub struct Arguments {
 /// What is tried.
 #[derive(Subcommand, Debug)]
 pub enum Trial {
-    /// How fast: deposits accepted, deposits seen from end to end, and reads
+    /// How fast: every scenario in turn
     Speed(SpeedOptions),
+    /// How fast beside others: PostgreSQL, cala-ledger and a plain journal on the same machine, in turn
+    Peers(PeersOptions),
     /// Too much: several times the load that the bank accepts, and what becomes of it
     Overload(OverloadOptions),
     /// For long: a steady load, and whether memory and disk stay bounded
@@ -32,6 +36,9 @@ pub struct SpeedOptions {
     /// Measure the bank at this address instead, such as http://127.0.0.1:8080
     #[arg(long, conflicts_with = "bank")]
     pub url: Option<String>,
+    /// What is measured; may be given several times, and is everything if it is not
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub scenario: Vec<Scenario>,
     /// Connections, each with one request at a time
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4_096))]
     pub connections: u32,
@@ -47,9 +54,46 @@ pub struct SpeedOptions {
     /// How long each scenario runs before it is measured
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=3_600))]
     pub warmup_seconds: u32,
+    /// Requests a second of the scenario steady; without it, half of what the bank turns out to sustain
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub rate: Option<u32>,
+    /// How many operations the store of the scenario growth grows to
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(10_000..=1_000_000_000))]
+    pub operations: u64,
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+/// The options of a comparison.
+#[derive(Args, Debug)]
+pub struct PeersOptions {
+    #[command(flatten)]
+    pub bank: BankOptions,
+    /// The binary of the package in bench/peers/cala; without it, cala-ledger is left out
+    #[arg(long, value_name = "PATH")]
+    pub cala: Option<PathBuf>,
+    /// How often each is measured, one after the other; the figure of each is its median
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub rounds: u32,
+    /// How long each is measured in a round
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub seconds: u32,
+    /// Accounts that each load is spread over
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub accounts: u32,
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+/// Where the figures go, besides the terminal.
+#[derive(Args, Debug)]
+pub struct OutputOptions {
     /// Also write the figures to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Where pictures of them are left
+    #[arg(long, default_value = "target/bench", value_name = "FOLDER")]
+    pub pictures: PathBuf,
 }
 
 /// The options of a trial of overload.
@@ -128,6 +172,11 @@ mod tests {
             "speed --seconds=0",
             "speed --seconds=forever",
             "speed --url=http://127.0.0.1:1 --bank=bank",
+            "speed --scenario=everything",
+            "speed --rate=0",
+            "speed --operations=9",
+            "peers --rounds=0",
+            "peers --seconds=0",
             "overload --seconds=0",
             "overload --times=1",
             "soak --minutes=0",
@@ -136,5 +185,14 @@ mod tests {
             let words = ["bench"].into_iter().chain(wrong.split(' '));
             assert!(Arguments::try_parse_from(words).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn scenarios_add_up() {
+        let words = ["bench", "speed", "--scenario", "mixed", "--scenario=hot-account"];
+        let Trial::Speed(options) = Arguments::try_parse_from(words).unwrap().trial else {
+            panic!("a trial of speed was asked for");
+        };
+        assert_eq!(options.scenario, [Scenario::Mixed, Scenario::HotAccount]);
     }
 }

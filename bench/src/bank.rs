@@ -1,6 +1,5 @@
 //! The bank under test: started on a fresh data directory, stopped, audited, and tidied away.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -32,6 +31,15 @@ pub enum BankError {
     Audit { status: ExitStatus, data_dir: String, told: String },
 }
 
+/// How a bank that is started again had ended.
+#[derive(Clone, Copy)]
+pub enum Ending {
+    /// It was asked to stop, and did.
+    Stopped,
+    /// It was killed.
+    Killed,
+}
+
 /// A running bank. Dropped, it is killed, so that a failed run leaves no process behind.
 pub struct Bank {
     binary: PathBuf,
@@ -44,29 +52,30 @@ impl Bank {
     /// Starts the bank without rate limits and waits until it says where it listens.
     pub fn start(binary: &Path, work_dir: &Path) -> Result<Self, BankError> {
         let run_dir = work_dir.join(format!("run-{:016x}", rand::random::<u64>()));
-        let unusable = |source| BankError::WorkDir { path: run_dir.display().to_string(), source };
-        std::fs::create_dir_all(&run_dir).map_err(unusable)?;
-        let log = File::create(run_dir.join("bank.log")).map_err(unusable)?;
-        let data_dir = run_dir.join("data");
-        let arguments: [&OsStr; 7] = [
-            "serve".as_ref(),
-            "--listen".as_ref(),
-            "127.0.0.1:0".as_ref(),
-            "--rate-limit".as_ref(),
-            "off".as_ref(),
-            "--data-dir".as_ref(),
-            data_dir.as_ref(),
-        ];
-        let mut command = Command::new(binary);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
-        let child = command.spawn().map_err(|source| {
+        std::fs::create_dir_all(&run_dir)
+            .map_err(|source| BankError::WorkDir { path: run_dir.display().to_string(), source })?;
+        let child = spawn(binary, &run_dir).inspect_err(|_| {
             // There is nothing in it that anybody would look for.
             let _ = std::fs::remove_dir_all(&run_dir);
-            BankError::Spawn { path: binary.display().to_string(), source }
         })?;
         let mut bank = Self { binary: binary.to_owned(), run_dir, child, url: String::new() };
         bank.url = bank.listening().ok_or_else(|| BankError::Silent { log: bank.log() })?;
         Ok(bank)
+    }
+
+    /// Ends the bank, and starts it on the same data. Gives back when that was.
+    pub fn start_again(&mut self, ending: Ending) -> Result<Instant, BankError> {
+        match ending {
+            Ending::Stopped => self.stop()?,
+            Ending::Killed => {
+                self.child.kill().map_err(BankError::Stop)?;
+                self.ended()?;
+            }
+        }
+        let started_at = Instant::now();
+        self.child = spawn(&self.binary, &self.run_dir)?;
+        self.url = self.listening().ok_or_else(|| BankError::Silent { log: self.log() })?;
+        Ok(started_at)
     }
 
     /// Where it listens.
@@ -86,12 +95,7 @@ impl Bank {
 
     /// Stops the bank (SIGTERM), audits its books and removes its data. What the audit said is given back.
     pub fn stop_and_audit(mut self) -> Result<String, BankError> {
-        let pid = self.child.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().map_err(BankError::Stop)?;
-        let status = self.ended()?;
-        if !status.success() {
-            return Err(BankError::Ended { status, log: self.log() });
-        }
+        self.stop()?;
         let data_dir = self.data_dir();
         let audit = Command::new(&self.binary)
             .arg("audit")
@@ -113,6 +117,13 @@ impl Bank {
         let unusable = |source| BankError::WorkDir { path: self.run_dir.display().to_string(), source };
         std::fs::remove_dir_all(&self.run_dir).map_err(unusable)?;
         Ok(told)
+    }
+
+    fn stop(&mut self) -> Result<(), BankError> {
+        let pid = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().map_err(BankError::Stop)?;
+        let status = self.ended()?;
+        if status.success() { Ok(()) } else { Err(BankError::Ended { status, log: self.log() }) }
     }
 
     /// The address in what the bank prints, if it comes in time.
@@ -151,6 +162,15 @@ impl Drop for Bank {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn spawn(binary: &Path, run_dir: &Path) -> Result<Child, BankError> {
+    let log = File::options().create(true).append(true).open(run_dir.join("bank.log"));
+    let log = log.map_err(|source| BankError::WorkDir { path: run_dir.display().to_string(), source })?;
+    let mut command = Command::new(binary);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--rate-limit", "off", "--data-dir"]);
+    command.arg(run_dir.join("data")).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+    command.spawn().map_err(|source| BankError::Spawn { path: binary.display().to_string(), source })
 }
 
 /// The bank's own address in a line of its output.

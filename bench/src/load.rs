@@ -7,12 +7,13 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use hdrhistogram::Histogram;
 
 use crate::client::{ClientError, Connection, Server};
-use crate::scenario::{Deposit, Scenario, Worker};
+use crate::latencies::Latencies;
+use crate::report::per_second;
 use crate::settle;
 use crate::setup::Account;
+use crate::step::{Deposit, Step, Worker};
 
 /// A worker gives up after so many failures: the run has no figures any more, and the bank may be gone.
 const FAILURES_MAX: u64 = 10;
@@ -20,36 +21,48 @@ const FAILURES_MAX: u64 = 10;
 const EXAMPLES_MAX: usize = 5;
 /// The newest deposits of each worker, which the bank may still be working on when the load ends.
 const RECENT_MAX: usize = 100;
-/// Latencies are kept in microseconds with two significant digits, up to a minute.
-const LATENCY_MAX_MICROS: u64 = 60_000_000;
-const LATENCY_DIGITS: u8 = 2;
 
 /// What a scenario came to.
 pub struct Measured {
-    /// Which one it was.
-    pub scenario: Scenario,
+    /// What it is called.
+    pub name: String,
     /// How long it was measured.
     pub window: Duration,
-    /// How many steps ended within the window.
+    /// How many operations were done within the window.
     pub finished: u64,
-    /// How long they took, in microseconds.
-    pub latencies: Option<Histogram<u64>>,
+    /// How long each step took.
+    pub latencies: Latencies,
     /// How many steps failed, at any time.
     pub failures: u64,
     /// What the first failures were.
     pub examples: Vec<String>,
-    /// For deposits that are only accepted: when the bank was done with all of them.
+    /// For steps that leave the bank work: when it was done with all of it.
     pub settled: Option<Settled>,
 }
 
 /// How the bank worked off what it had accepted.
 pub struct Settled {
-    /// From the end of the load until the last deposit was COMPLETED.
+    /// From the end of the load until the last operation was COMPLETED and no message waited.
     pub drain: Duration,
     /// Everything accepted, warm-up included.
-    pub deposits: u64,
-    /// From the first request until the last deposit was COMPLETED.
+    pub operations: u64,
+    /// From the first request until then.
     pub elapsed: Duration,
+}
+
+impl Measured {
+    /// What the bank does in a second, and keeps doing.
+    pub fn rate(&self) -> u64 {
+        let within = || per_second(self.finished, self.window);
+        self.settled.as_ref().map_or_else(within, Settled::per_second)
+    }
+}
+
+impl Settled {
+    /// How many operations a second the bank sustained.
+    pub fn per_second(&self) -> u64 {
+        per_second(self.operations, self.elapsed)
+    }
 }
 
 /// How many call, and for how long.
@@ -72,30 +85,38 @@ struct Window {
 #[derive(Default)]
 struct Tally {
     steps: u64,
-    latencies: Option<Histogram<u64>>,
+    latencies: Latencies,
     failures: u64,
     examples: Vec<String>,
     recent: VecDeque<Deposit>,
 }
 
-/// Runs a scenario on all connections at once.
-pub async fn run(scenario: Scenario, server: &Server, accounts: &[Account], extent: Extent) -> Measured {
+/// Takes a step again and again, on all connections at once.
+pub async fn run(name: &str, step: Step, server: &Server, accounts: &[Account], extent: Extent) -> Measured {
     let begun = Instant::now();
     let start = begun + Duration::from_secs(extent.warmup_seconds.into());
     let window = Window { start, end: start + Duration::from_secs(extent.seconds.into()) };
-    let workers = (0..extent.connections).map(|_| work(scenario, server, accounts, window));
+    let workers = (0..extent.connections).map(|_| work(step, server, accounts, window));
     let mut total = Tally::default();
     for tally in join_all(workers).await {
         total.add(tally);
     }
-    let settled = match (scenario, total.failures) {
-        (Scenario::Accepted, 0) => settle_all(server, accounts, &mut total, begun, extent.connections).await,
-        _ => None,
+    let load_end = Instant::now();
+    let recent = newest(&mut total.recent);
+    let settled_at = match total.failures {
+        0 => settle::wait(server, accounts, &recent, extent.connections).await,
+        _ => Ok(load_end),
     };
+    let settled_at = settled_at.inspect_err(|error| total.fail(error)).ok();
+    let settled = settled_at.filter(|_| step.leaves_work()).map(|settled_at| Settled {
+        drain: settled_at - load_end,
+        operations: total.steps * step.operations(),
+        elapsed: settled_at - begun,
+    });
     Measured {
-        scenario,
+        name: name.to_owned(),
         window: window.end - window.start,
-        finished: total.latencies.as_ref().map_or(0, Histogram::len),
+        finished: total.latencies.count() * step.operations(),
         latencies: total.latencies,
         failures: total.failures,
         examples: total.examples,
@@ -103,8 +124,14 @@ pub async fn run(scenario: Scenario, server: &Server, accounts: &[Account], exte
     }
 }
 
-async fn work(scenario: Scenario, server: &Server, accounts: &[Account], window: Window) -> Tally {
-    let mut tally = Tally { latencies: latencies(), ..Tally::default() };
+fn newest(recent: &mut VecDeque<Deposit>) -> Vec<Deposit> {
+    let mut newest: Vec<Deposit> = recent.drain(..).collect();
+    newest.sort_by_key(|deposit| std::cmp::Reverse(deposit.accepted_at));
+    newest
+}
+
+async fn work(step: Step, server: &Server, accounts: &[Account], window: Window) -> Tally {
+    let mut tally = Tally::default();
     let mut worker = match Connection::open(server).await {
         Ok(connection) => Worker::new(connection, accounts),
         Err(error) => {
@@ -114,7 +141,7 @@ async fn work(scenario: Scenario, server: &Server, accounts: &[Account], window:
     };
     let mut begun = Instant::now();
     while begun < window.end && tally.failures < FAILURES_MAX {
-        let outcome = worker.step(scenario).await;
+        let outcome = worker.take(step).await;
         let ended = Instant::now();
         match outcome {
             Ok(deposit) => tally.succeed(ended - begun, (window.start..window.end).contains(&ended), deposit),
@@ -125,37 +152,11 @@ async fn work(scenario: Scenario, server: &Server, accounts: &[Account], window:
     tally
 }
 
-/// Waits until the bank has worked off what it accepted, and measures how long that takes.
-async fn settle_all(
-    server: &Server,
-    accounts: &[Account],
-    total: &mut Tally,
-    begun: Instant,
-    connections: u32,
-) -> Option<Settled> {
-    let load_end = Instant::now();
-    let mut recent: Vec<Deposit> = total.recent.drain(..).collect();
-    recent.sort_by_key(|deposit| std::cmp::Reverse(deposit.accepted_at));
-    match settle::wait(server, accounts, &recent, connections).await {
-        Ok(settled_at) => {
-            Some(Settled { drain: settled_at - load_end, deposits: total.steps, elapsed: settled_at - begun })
-        }
-        Err(error) => {
-            total.fail(&error);
-            None
-        }
-    }
-}
-
-fn latencies() -> Option<Histogram<u64>> {
-    Histogram::new_with_bounds(1, LATENCY_MAX_MICROS, LATENCY_DIGITS).ok()
-}
-
 impl Tally {
     fn succeed(&mut self, latency: Duration, is_measured: bool, deposit: Option<Deposit>) {
         self.steps += 1;
-        if is_measured && let Some(latencies) = &mut self.latencies {
-            latencies.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(LATENCY_MAX_MICROS));
+        if is_measured {
+            self.latencies.record(latency);
         }
         if let Some(deposit) = deposit {
             if self.recent.len() == RECENT_MAX {
@@ -172,18 +173,14 @@ impl Tally {
         }
     }
 
-    /// Adds what another worker did. All histograms have the same bounds, so they add up.
+    /// Adds what another worker did.
     fn add(&mut self, other: Self) {
         self.steps += other.steps;
         self.failures += other.failures;
         self.recent.extend(other.recent);
         let room = EXAMPLES_MAX.saturating_sub(self.examples.len());
         self.examples.extend(other.examples.into_iter().take(room));
-        match (&mut self.latencies, other.latencies) {
-            (Some(all), Some(latencies)) => all.add(latencies).unwrap_or_default(),
-            (all @ None, latencies) => *all = latencies,
-            (Some(_), None) => {}
-        }
+        self.latencies.add(&other.latencies);
     }
 }
 
@@ -193,25 +190,23 @@ mod tests {
 
     #[test]
     fn only_what_ends_within_the_window_is_measured() {
-        let mut tally = Tally { latencies: latencies(), ..Tally::default() };
+        let mut tally = Tally::default();
         tally.succeed(Duration::from_millis(5), true, None);
         tally.succeed(Duration::from_millis(9), false, None);
-        assert_eq!((tally.steps, tally.latencies.map(|all| all.len())), (2, Some(1)));
+        assert_eq!((tally.steps, tally.latencies.count()), (2, 1));
     }
 
     #[test]
     fn tallies_add_up() {
         let mut total = Tally::default();
         for millis in [1, 2, 3] {
-            let mut tally = Tally { latencies: latencies(), ..Tally::default() };
+            let mut tally = Tally::default();
             tally.succeed(Duration::from_millis(millis), true, None);
             tally.fail(&ClientError::TooSlow);
             total.add(tally);
         }
-        let latencies = total.latencies.unwrap();
         assert_eq!((total.steps, total.failures, total.examples.len()), (3, 3, 3));
-        assert_eq!(latencies.len(), 3);
-        assert!((1_900..=2_100).contains(&latencies.value_at_quantile(0.5)));
+        assert_eq!(total.latencies.count(), 3);
     }
 
     #[test]

@@ -7,10 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hyper::{StatusCode, Uri};
 use rusqlite::{Connection as Sqlite, ErrorCode, OpenFlags, params};
 
-use crate::client::{ClientError, Connection, Outgoing, Server};
+use crate::bank::Bank;
+use crate::client::{ClientError, Connection, OK, Outgoing, Server};
 
 const STORE_FILE: &str = "bank.sqlite3";
 /// How long the store may be locked by the bank.
@@ -30,10 +30,8 @@ pub enum ObserveError {
 /// A bank that is looked at from outside.
 #[derive(Clone)]
 pub struct Observer {
-    /// Its process.
-    pub process_id: u32,
-    /// Where it keeps everything.
-    pub data_dir: PathBuf,
+    process_id: u32,
+    data_dir: PathBuf,
 }
 
 /// What was seen at one moment.
@@ -54,13 +52,22 @@ pub struct Observation {
 }
 
 impl Observer {
+    /// One who looks at a bank that was started here.
+    pub fn of(bank: &Bank) -> Self {
+        Self { process_id: bank.process_id(), data_dir: bank.data_dir() }
+    }
+
     /// Looks at everything once.
     pub async fn observe(&self, server: &Server) -> Result<Observation, ObserveError> {
         let observer = self.clone();
         let seen = tokio::task::spawn_blocking(move || observer.look());
         let seen = seen.await.unwrap_or(Err(ObserveError::BrokenOff))?;
         // A bank that is at its limit need not say how it is.
-        Ok(Observation { waiting: waiting(server).await.unwrap_or(None), ..seen })
+        let waiting = match Connection::open(server).await {
+            Ok(mut connection) => waiting(&mut connection).await.unwrap_or(None),
+            Err(_) => None,
+        };
+        Ok(Observation { waiting, ..seen })
     }
 
     fn look(&self) -> Result<Observation, ObserveError> {
@@ -79,7 +86,7 @@ impl Observer {
             counts.map(|count| count.map(|count| u64::try_from(count).unwrap_or(0))).sum()
         };
         Ok(Observation {
-            memory_bytes: self.memory_bytes().map_err(ObserveError::Memory)?,
+            memory_bytes: self.memory_bytes()?,
             store_bytes: bytes_in(&self.data_dir).saturating_sub(wal_bytes),
             wal_bytes,
             log_records: count(named("%\\_events")?, "")?,
@@ -126,9 +133,10 @@ impl Observer {
         Ok(store)
     }
 
-    fn memory_bytes(&self) -> std::io::Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process_id))?;
-        Ok(resident_bytes(&status).unwrap_or(0))
+    /// The memory of the process that is in use, in bytes.
+    pub fn memory_bytes(&self) -> Result<u64, ObserveError> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process_id));
+        Ok(resident_bytes(&status.map_err(ObserveError::Memory)?).unwrap_or(0))
     }
 }
 
@@ -139,7 +147,7 @@ fn resident_bytes(status: &str) -> Option<u64> {
 }
 
 /// The size of all files in a directory. One that goes away meanwhile counts as none.
-fn bytes_in(directory: &Path) -> u64 {
+pub fn bytes_in(directory: &Path) -> u64 {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let sizes = entries.map(|entry| match entry.metadata() {
         Ok(metadata) if metadata.is_dir() => bytes_in(&entry.path()),
@@ -149,11 +157,11 @@ fn bytes_in(directory: &Path) -> u64 {
     sizes.sum()
 }
 
-async fn waiting(server: &Server) -> Result<Option<u64>, ClientError> {
-    let mut connection = Connection::open(server).await?;
-    let metrics = Outgoing::get(Uri::from_static("/metrics"));
-    let metrics = connection.expect("GET /metrics", metrics, StatusCode::OK).await?;
-    Ok(most_waiting(&String::from_utf8_lossy(&metrics)))
+/// How many messages wait for the consumer that is furthest behind; none if the bank did not say.
+pub async fn waiting(connection: &mut Connection) -> Result<Option<u64>, ClientError> {
+    let answer = connection.send(Outgoing::get("/metrics")).await?;
+    let is_told = answer.status == OK;
+    Ok(is_told.then(|| most_waiting(&String::from_utf8_lossy(&answer.body))).flatten())
 }
 
 /// The largest value of the gauge `queue_depth`.

@@ -8,11 +8,12 @@ use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use hyper::StatusCode;
 
-use crate::client::{Answer, ClientError, Connection, Server};
-use crate::scenario::Worker;
+use crate::client::{Answer, ClientError, Connection, Server, TOO_MANY_REQUESTS, UNAVAILABLE};
+use crate::latencies::Latencies;
+use crate::load::Measured;
 use crate::setup::Account;
+use crate::step::{Step, Worker};
 
 /// How long a request waits for a free connection.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -21,6 +22,7 @@ const EXAMPLES_MAX: usize = 5;
 
 /// A load with a plan: how many requests begin in each second, evenly spread over it.
 pub struct Load {
+    step: Step,
     begun: Instant,
     plan: Vec<u32>,
     /// The second and the place within it of the request that begins next.
@@ -43,10 +45,11 @@ pub struct Second {
 }
 
 impl Load {
-    /// A load that begins now.
-    pub fn begin(plan: Vec<u32>) -> Self {
+    /// A load of such steps that begins now.
+    pub fn begin(step: Step, plan: Vec<u32>) -> Self {
         let seconds = RefCell::new(vec![Second::default(); plan.len()]);
-        Self { begun: Instant::now(), plan, next: Cell::new((0, 0)), seconds, examples: RefCell::default() }
+        let begun = Instant::now();
+        Self { step, begun, plan, next: Cell::new((0, 0)), seconds, examples: RefCell::default() }
     }
 
     /// Sends everything that is planned, over so many connections at most, and waits for the answers.
@@ -79,6 +82,31 @@ impl Load {
         self.examples.borrow().clone()
     }
 
+    /// What became of the seconds after the first few, as one. Whatever was not done counts as a failure.
+    pub fn measured(&self, name: String, warmup_seconds: usize) -> Measured {
+        let measured = self.seconds.borrow();
+        let measured = measured.get(warmup_seconds..).unwrap_or_default();
+        let Second { accepted, refused, failed, unsent } = sum(measured);
+        let mut latencies = Latencies::default();
+        for micros in &accepted {
+            latencies.record_micros(*micros);
+        }
+        let mut examples = self.examples();
+        if !refused.is_empty() || unsent > 0 {
+            examples
+                .push(format!("{} requests were refused, {unsent} had no free connection", refused.len()));
+        }
+        Measured {
+            name,
+            window: Duration::from_secs(measured.len() as u64),
+            finished: accepted.len() as u64,
+            latencies,
+            failures: failed + unsent + refused.len() as u64,
+            examples,
+            settled: None,
+        }
+    }
+
     async fn work(&self, server: &Server, accounts: &[Account]) {
         let mut worker = None;
         while let Some((second, planned)) = self.next() {
@@ -87,16 +115,16 @@ impl Load {
                 self.note(second, |second| second.unsent += 1);
                 continue;
             }
-            let answer = ask(&mut worker, server, accounts).await;
+            let answer = ask(&mut worker, self.step, server, accounts).await;
             let micros = u64::try_from(planned.elapsed().as_micros()).unwrap_or(u64::MAX);
             match answer {
-                Ok(answer) if answer.status == StatusCode::OK => {
-                    self.note(second, |second| second.accepted.push(micros));
-                }
                 Ok(answer) if is_refusal(&answer) => {
                     self.note(second, |second| second.refused.push(micros));
                 }
-                Ok(answer) => self.fail(second, &answer.unexpected("a request")),
+                Ok(answer) => match self.step.check(&answer) {
+                    Ok(()) => self.note(second, |second| second.accepted.push(micros)),
+                    Err(error) => self.fail(second, &error),
+                },
                 Err(error) => {
                     worker = None;
                     self.fail(second, &error);
@@ -133,28 +161,21 @@ impl Load {
 /// Sends one request, on a new connection where there is none or the bank has hung up an idle one.
 async fn ask<'a>(
     worker: &mut Option<Worker<'a>>,
+    step: Step,
     server: &Server,
     accounts: &'a [Account],
 ) -> Result<Answer, ClientError> {
-    if let Some(asking) = worker
-        && !asking.connection.is_closed()
-    {
-        let request = asking.any_request()?;
-        match asking.connection.send(request).await {
-            // The bank hung up just now, and nothing was sent.
-            Err(ClientError::Broken(error)) if error.is_canceled() => {}
-            answered => return answered,
-        }
-    }
-    let asking = worker.insert(Worker::new(Connection::open(server).await?, accounts));
-    let request = asking.any_request()?;
+    let asking = match worker {
+        Some(asking) if !asking.connection.is_closed() => asking,
+        _ => worker.insert(Worker::new(Connection::open(server).await?, accounts)),
+    };
+    let (_, request) = asking.request(step);
     asking.connection.send(request).await
 }
 
 /// Whether the bank says that it is at its limit, and when to ask again.
 fn is_refusal(answer: &Answer) -> bool {
-    let is_limit = matches!(answer.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
-    is_limit && answer.retry_after.is_some()
+    matches!(answer.status, UNAVAILABLE | TOO_MANY_REQUESTS) && answer.says_when_again
 }
 
 /// Several seconds as one.
@@ -183,7 +204,7 @@ mod tests {
 
     #[test]
     fn requests_are_spread_over_the_seconds_they_are_planned_for() {
-        let load = Load::begin(vec![2, 0, 4]);
+        let load = Load::begin(Step::Anything, vec![2, 0, 4]);
         let planned: Vec<(usize, u128)> = std::iter::from_fn(|| load.next())
             .map(|(second, at)| (second, (at - load.at(0)).as_millis()))
             .collect();
@@ -199,14 +220,26 @@ mod tests {
 
     #[test]
     fn a_refusal_says_when_to_ask_again() {
-        let answer = |status, retry_after: Option<&'static str>| Answer {
-            status,
-            retry_after: retry_after.map(hyper::header::HeaderValue::from_static),
-            body: bytes::Bytes::new(),
-        };
-        assert!(is_refusal(&answer(StatusCode::SERVICE_UNAVAILABLE, Some("1"))));
-        assert!(is_refusal(&answer(StatusCode::TOO_MANY_REQUESTS, Some("1"))));
-        assert!(!is_refusal(&answer(StatusCode::SERVICE_UNAVAILABLE, None)));
-        assert!(!is_refusal(&answer(StatusCode::INTERNAL_SERVER_ERROR, Some("1"))));
+        let answer = |status, says_when_again| Answer { status, says_when_again, body: Vec::new() };
+        assert!(is_refusal(&answer(UNAVAILABLE, true)));
+        assert!(is_refusal(&answer(TOO_MANY_REQUESTS, true)));
+        assert!(!is_refusal(&answer(UNAVAILABLE, false)));
+        assert!(!is_refusal(&answer(500, true)));
+    }
+
+    #[test]
+    fn what_was_not_done_is_a_failure() {
+        let load = Load::begin(Step::Complete, vec![10; 3]);
+        load.note(0, |second| second.failed = 9);
+        load.note(1, |second| second.accepted = vec![1_000; 4]);
+        load.note(2, |second| {
+            second.accepted = vec![3_000; 4];
+            second.unsent = 1;
+            second.refused = vec![5];
+        });
+        let measured = load.measured("steady".to_owned(), 1);
+        assert_eq!((measured.finished, measured.failures, measured.window.as_secs()), (8, 2, 2));
+        assert!((2_900..=3_100).contains(&measured.latencies.quantile_micros(990_000)));
+        assert_eq!(load.measured("none".to_owned(), 9).finished, 0);
     }
 }

@@ -18,8 +18,8 @@ use crate::load::{self, Extent};
 use crate::observe::{Observation, Observer};
 use crate::open_loop::{Load, Second, quantile, sum};
 use crate::report::{Millis, per_second};
-use crate::scenario::Scenario;
 use crate::setup::Account;
+use crate::step::Step;
 use crate::{BenchError, require_none, require_success, setup};
 
 /// The connections of those who ask too much: four times as many as the 512 requests that the bank works on at once.
@@ -78,7 +78,7 @@ pub fn run(options: &OverloadOptions, runtime: &Runtime) -> Result<(), BenchErro
 
 async fn try_out(options: &OverloadOptions, bank: &Bank) -> Result<Outcome, BenchError> {
     let server = Server::parse(bank.url()).map_err(BenchError::Setup)?;
-    let observer = Observer { process_id: bank.process_id(), data_dir: bank.data_dir() };
+    let observer = Observer::of(bank);
     let accounts = setup::accounts(&server, CROWD).await.map_err(BenchError::Setup)?;
     let capacity = capacity(&server, &accounts).await?;
     let Capacity { accepted, sustained } = capacity;
@@ -86,7 +86,7 @@ async fn try_out(options: &OverloadOptions, bank: &Bank) -> Result<Outcome, Benc
 
     let calm = [(sustained / 2).max(1); CALM_SECONDS];
     let too_much = vec![accepted.max(1).saturating_mul(options.times); options.seconds as usize];
-    let load = Load::begin([&calm[..], &too_much, &calm].concat());
+    let load = Load::begin(Step::Anything, [&calm[..], &too_much, &calm].concat());
     let sending = async {
         load.run(&server, &accounts, CONNECTIONS).await;
         Ok(())
@@ -98,9 +98,9 @@ async fn try_out(options: &OverloadOptions, bank: &Bank) -> Result<Outcome, Benc
 
 /// How many deposits a second the bank accepts and sustains.
 pub async fn capacity(server: &Server, accounts: &[Account]) -> Result<Capacity, BenchError> {
-    let measured = load::run(Scenario::Accepted, server, accounts, CAPACITY).await;
+    let measured = load::run("capacity", Step::Accept, server, accounts, CAPACITY).await;
     require_success(&measured)?;
-    let sustained = measured.settled.map_or(0, |settled| per_second(settled.deposits, settled.elapsed));
+    let sustained = measured.settled.map_or(0, |settled| settled.per_second());
     let rate = |rate| u32::try_from(rate).unwrap_or(u32::MAX);
     Ok(Capacity {
         accepted: rate(per_second(measured.finished, measured.window)),

@@ -2,24 +2,28 @@
 //!
 //! Asking about every deposit would be a load of its own while the bank still works. So one connection first waits
 //! for the newest deposits, one after the other and with pauses; then all connections check the newest hundred of
-//! each worker. One that is found still open moves the moment back to when it ended.
+//! each worker. One that is found still open moves the moment back to when it ended. And so does a message that
+//! still waits for any service, if the bank says: then it is not done either.
 
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
-use hyper::StatusCode;
 
-use crate::client::{ClientError, Connection, Outgoing, Server, incomplete, uri};
+use crate::client::{ClientError, Connection, OK, Outgoing, Server, incomplete};
+use crate::observe;
 use crate::scan;
-use crate::scenario::Deposit;
 use crate::setup::Account;
+use crate::step::Deposit;
 
 const STATUS: &str = "GET /operation-status/{operation_id}";
 /// How long the bank may work on after the load has ended.
 const DRAIN_MAX: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(5);
+/// How often it is asked how many messages wait: that takes the bank longer.
+const DEPTH_PAUSE: Duration = Duration::from_millis(20);
 
-/// When the last of these deposits was COMPLETED, as far as one can see from outside. The newest come first.
+/// When the last of these deposits was COMPLETED and no message waited, as far as one can see from outside. The newest
+/// deposits come first.
 pub async fn wait(
     server: &Server,
     accounts: &[Account],
@@ -32,7 +36,14 @@ pub async fn wait(
     for deposit in recent.iter().take(connections) {
         completed(&mut connection, accounts, deposit, deadline).await?;
     }
-    let settled_at = Instant::now();
+    let mut settled_at = Instant::now();
+    while observe::waiting(&mut connection).await?.is_some_and(|waiting| waiting > 0) {
+        if Instant::now() > deadline {
+            return Err(ClientError::TooSlow);
+        }
+        tokio::time::sleep(DEPTH_PAUSE).await;
+        settled_at = Instant::now();
+    }
 
     let check = async |share: &[Deposit]| {
         let mut connection = Connection::open(server).await?;
@@ -55,11 +66,11 @@ async fn completed(
     deadline: Instant,
 ) -> Result<Option<Instant>, ClientError> {
     let account = &accounts[deposit.account];
-    let path = uri(format!("/operation-status/{}", deposit.operation_id))?;
+    let path = format!("/operation-status/{}", deposit.operation_id);
     let mut was_open = false;
     loop {
-        let outgoing = Outgoing::get(path.clone()).bearer(account.bearer());
-        let operation = connection.expect(STATUS, outgoing, StatusCode::OK).await?;
+        let outgoing = Outgoing::get(&path).bearer(&account.bearer());
+        let operation = connection.expect(STATUS, outgoing, OK).await?;
         match scan::text(&operation, "status") {
             Some("COMPLETED") => return Ok(was_open.then(Instant::now)),
             Some("PENDING") if Instant::now() < deadline => was_open = true,

@@ -5,21 +5,22 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
-use hyper::header::HeaderValue;
-use hyper::{StatusCode, Uri};
 
 use crate::arguments::Crowd;
-use crate::client::{ClientError, Connection, Outgoing, Server, incomplete, uri};
+use crate::client::{CREATED, ClientError, Connection, NOT_FOUND, OK, Outgoing, Server, incomplete};
 use crate::scan;
 
 /// How long a new account may take to be known everywhere.
 const KNOWN_MAX: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(10);
+/// What an account is opened with.
+const FUNDS: &str = "1000000.00";
 
 /// A person who is signed in.
 pub struct Person {
-    credentials: String,
-    bearer: RefCell<HeaderValue>,
+    /// What she signs in with, as JSON.
+    pub credentials: String,
+    bearer: RefCell<Rc<str>>,
 }
 
 /// An account and the right to use it.
@@ -28,14 +29,12 @@ pub struct Account {
     pub account_id: String,
     /// Who owns it.
     pub owner: Rc<Person>,
-    /// Where its balance is read.
-    pub balance: Uri,
 }
 
 impl Account {
     /// Its owner's token, as it is sent.
-    pub fn bearer(&self) -> HeaderValue {
-        self.owner.bearer.borrow().clone()
+    pub fn bearer(&self) -> Rc<str> {
+        Rc::clone(&self.owner.bearer.borrow())
     }
 }
 
@@ -51,7 +50,7 @@ pub async fn accounts(server: &Server, crowd: Crowd) -> Result<Vec<Account>, Cli
     let open = async |connection: &mut Connection, number: u32| {
         let owner = number as usize % people.len();
         let account = open(connection, &people[owner]).await?;
-        await_known(connection, &account).await?;
+        fund(connection, &account).await?;
         Ok(account)
     };
     let accounts = shared_out(server, crowd.connections, crowd.accounts, open).await?;
@@ -96,55 +95,57 @@ async fn sign_up(connection: &mut Connection) -> Result<Person, ClientError> {
     let credentials =
         format!(r#"{{"email":"bench-{luck:016x}@example.com","password":"Tulip/{:016x}"}}"#, !luck);
     let sign_up = Outgoing::post("/auth/sign-up", credentials.clone());
-    connection.expect("POST /auth/sign-up", sign_up, StatusCode::CREATED).await?;
+    connection.expect("POST /auth/sign-up", sign_up, CREATED).await?;
     let bearer = RefCell::new(sign_in(connection, &credentials).await?);
     Ok(Person { credentials, bearer })
 }
 
 /// A person's token, as it is sent.
-async fn sign_in(connection: &mut Connection, credentials: &str) -> Result<HeaderValue, ClientError> {
+async fn sign_in(connection: &mut Connection, credentials: &str) -> Result<Rc<str>, ClientError> {
     let sign_in = Outgoing::post("/auth/sign-in", credentials.to_owned());
     let asked = "POST /auth/sign-in";
-    let tokens = connection.expect(asked, sign_in, StatusCode::OK).await?;
+    let tokens = connection.expect(asked, sign_in, OK).await?;
     let token =
         scan::text(&tokens, "access_token").ok_or_else(|| incomplete(asked, "access_token", &tokens))?;
-    HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| ClientError::Unusable)
+    Ok(format!("Bearer {token}").into())
 }
 
 async fn open(connection: &mut Connection, owner: &Rc<Person>) -> Result<Account, ClientError> {
     let asked = "POST /accounts";
     let open = Outgoing::post("/accounts", r#"{"name":"bench","currency":"EUR"}"#.to_owned());
-    let open = open.bearer(owner.bearer.borrow().clone());
-    let account = connection.expect(asked, open, StatusCode::CREATED).await?;
+    let open = open.bearer(&owner.bearer.borrow());
+    let account = connection.expect(asked, open, CREATED).await?;
     let account_id =
         scan::text(&account, "account_id").ok_or_else(|| incomplete(asked, "account_id", &account))?;
-    let balance = uri(format!("/balances/{account_id}"))?;
-    Ok(Account { account_id: account_id.to_owned(), owner: Rc::clone(owner), balance })
+    Ok(Account { account_id: account_id.to_owned(), owner: Rc::clone(owner) })
 }
 
-/// Waits until the account can be deposited on and its balance be read. The deposit that asks is one in a wrong
-/// currency: it is refused either way, but as 404 only while the account is unknown.
-async fn await_known(connection: &mut Connection, account: &Account) -> Result<(), ClientError> {
-    let body = format!(r#"{{"account_id":"{}","amount":"1","currency":"USD"}}"#, account.account_id);
-    let deposit = || Outgoing::post("/deposit", body.clone()).bearer(account.bearer());
-    await_status(connection, "POST /deposit", deposit, StatusCode::UNPROCESSABLE_ENTITY).await?;
-    let balance = || Outgoing::get(account.balance.clone()).bearer(account.bearer());
-    await_status(connection, "GET /balances/{account_id}", balance, StatusCode::OK).await
+/// Deposits what withdrawals may take later, and waits until the balance shows it: then the account is known everywhere.
+async fn fund(connection: &mut Connection, account: &Account) -> Result<(), ClientError> {
+    let body = format!(r#"{{"account_id":"{}","amount":"{FUNDS}"}}"#, account.account_id);
+    let deposit = || {
+        let deposit = Outgoing::post("/deposit", body.clone()).bearer(&account.bearer());
+        deposit.header("prefer", "wait=10")
+    };
+    await_known(connection, "POST /deposit", deposit).await?;
+    let path = format!("/balances/{}", account.account_id);
+    let balance = || Outgoing::get(&format!("{path}?min_version=1")).bearer(&account.bearer());
+    await_known(connection, "GET /balances/{account_id}", balance).await
 }
 
-async fn await_status(
+/// Asks until the account is no longer unknown.
+async fn await_known(
     connection: &mut Connection,
     asked: &str,
     outgoing: impl Fn() -> Outgoing,
-    status: StatusCode,
 ) -> Result<(), ClientError> {
     let deadline = Instant::now() + KNOWN_MAX;
     loop {
         let answer = connection.send(outgoing()).await?;
-        if answer.status == status {
+        if answer.status == OK {
             return Ok(());
         }
-        if answer.status != StatusCode::NOT_FOUND || Instant::now() > deadline {
+        if answer.status != NOT_FOUND || Instant::now() > deadline {
             return Err(answer.unexpected(asked));
         }
         tokio::time::sleep(PAUSE).await;

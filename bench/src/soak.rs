@@ -17,9 +17,10 @@ use crate::bank::Bank;
 use crate::client::Server;
 use crate::observe::{Observation, Observer};
 use crate::open_loop::{Load, Second, quantile, sum};
-use crate::plot::{self, Line, Panel};
+use crate::plot::{self, Axis, Line, Panel};
 use crate::report::Millis;
 use crate::setup::{self, Account};
+use crate::step::Step;
 use crate::{BenchError, overload, require_none, write};
 
 const CONNECTIONS: u32 = 256;
@@ -65,7 +66,7 @@ pub fn run(options: &SoakOptions, runtime: &Runtime) -> Result<(), BenchError> {
     let audit = bank.stop_and_audit();
     let (samples, examples) = soaked?;
     write(&options.csv, csv(&samples))?;
-    write(&options.plot, plot::draw(&panels(&samples)))?;
+    write(&options.plot, plot::draw(&panels(&samples), &Axis::Minutes))?;
     print(&samples);
     println!("\nThe books were audited and are clean.\n{}", audit?);
     require_none(faults(&samples, &examples))
@@ -73,7 +74,7 @@ pub fn run(options: &SoakOptions, runtime: &Runtime) -> Result<(), BenchError> {
 
 async fn soak(options: &SoakOptions, bank: &Bank) -> Result<(Vec<Sample>, Vec<String>), BenchError> {
     let server = Server::parse(bank.url()).map_err(BenchError::Setup)?;
-    let observer = Observer { process_id: bank.process_id(), data_dir: bank.data_dir() };
+    let observer = Observer::of(bank);
     let accounts = setup::accounts(&server, CROWD).await.map_err(BenchError::Setup)?;
     let rate = match options.rate {
         Some(rate) => rate,
@@ -81,7 +82,7 @@ async fn soak(options: &SoakOptions, bank: &Bank) -> Result<(Vec<Sample>, Vec<St
     };
     println!("{rate} requests a second for {} minutes", options.minutes);
     let kept = Duration::from_secs(60) * options.minutes / KEPT_SHARE;
-    let load = Load::begin(vec![rate; options.minutes as usize * 60]);
+    let load = Load::begin(Step::Anything, vec![rate; options.minutes as usize * 60]);
     let sending = async {
         load.run(&server, &accounts, CONNECTIONS).await;
         Ok(())
@@ -159,7 +160,7 @@ fn csv(samples: &[Sample]) -> String {
     csv
 }
 
-fn panels(samples: &[Sample]) -> [Panel; 5] {
+fn panels(samples: &[Sample]) -> [Panel<'static>; 5] {
     let seen = |name, value: fn(&Observation) -> u64| Line {
         name,
         values: samples.iter().map(|sample| value(&sample.seen)).collect(),
@@ -210,7 +211,7 @@ fn print(samples: &[Sample]) {
         let (third, last) = quarters(samples, value);
         let most = samples.iter().map(|sample| value(&sample.seen)).max().unwrap_or(0);
         println!(
-            "{what} had a mean of {third} in the third quarter and of {last} in the last; at most {most}"
+            "{what} had a median of {third} in the third quarter and of {last} in the last; at most {most}"
         );
     }
 }
@@ -231,15 +232,16 @@ fn faults(samples: &[Sample], examples: &[String]) -> Vec<String> {
     faults
 }
 
-/// The means of the third and the last quarter.
+/// The medians of the third and the last quarter: a burst that is worked off is no growth.
 fn quarters(samples: &[Sample], value: fn(&Observation) -> u64) -> (u64, u64) {
-    let mean = |samples: &[Sample]| {
-        let sum: u64 = samples.iter().map(|sample| value(&sample.seen)).sum();
-        sum / (samples.len() as u64).max(1)
+    let median = |samples: &[Sample]| {
+        let mut values: Vec<u64> = samples.iter().map(|sample| value(&sample.seen)).collect();
+        values.sort_unstable();
+        values.get(values.len() / 2).copied().unwrap_or(0)
     };
     let second_half = &samples[samples.len() / 2..];
     let (third, last) = second_half.split_at(second_half.len() / 2);
-    (mean(third), mean(last))
+    (median(third), median(last))
 }
 
 /// Whether the last quarter is above the third by more than a tenth, and by more than what says nothing. Something that

@@ -1,4 +1,5 @@
-//! The trials of the release build under load: how fast it is, what becomes of too much, and how it lasts.
+//! The trials of the release build under load: how fast it is, also beside others, what becomes of too much, and how it
+//! lasts.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -9,10 +10,29 @@ use crate::process::{self, cargo};
 use crate::report::Report;
 use crate::{Fault, Workspace};
 
-const OVERLOAD: &str = "overload";
-/// How long there is too much to do, where it is one part of all tests.
-const PART_SECONDS: &str = "2";
-/// How long that part may take. It needs a quarter of a minute.
+const PEERS: &str = "peers";
+const CALA_MANIFEST: &str = "bench/peers/cala/Cargo.toml";
+const CALA_BINARY: &str = "cala-peer";
+/// The parts of all tests: what they are called, which trial each makes, and with what.
+const PARTS: [(&str, &str, &[&str]); 2] = [
+    (
+        "load of every kind",
+        "speed",
+        &[
+            "--seconds=1",
+            "--warmup-seconds=0",
+            "--accounts=200",
+            "--people=4",
+            "--scenario=hot-account",
+            "--scenario=mixed",
+            "--scenario=batch",
+            "--scenario=growth",
+            "--operations=10000",
+        ],
+    ),
+    ("overload", "overload", &["--untimed", "--times=4", "--seconds=2"]),
+];
+/// How long a part may take. Each needs a quarter of a minute.
 const PART_LIMIT: Duration = Duration::from_secs(120);
 
 /// Builds the bank and the load generator, and has it make a trial with these arguments.
@@ -27,13 +47,29 @@ pub(crate) fn run(workspace: &Workspace, trial: &str, arguments: &[OsString]) ->
     process::run(&mut load)
 }
 
-/// Asks too much of this bank for a moment, as a part of all tests.
-pub(crate) fn run_part(workspace: &Workspace, binary: &Path, report: &mut Report) {
-    report.run(OVERLOAD, || {
-        process::run(&mut build(workspace, "bench"))?;
-        let arguments = ["--untimed", "--times", "4", "--seconds", PART_SECONDS];
-        process::run_at_most(load(workspace, OVERLOAD, &arguments).arg("--bank").arg(binary), PART_LIMIT)
-    });
+/// Builds cala-ledger too, which is no part of the workspace, and has the bank measured beside it and others.
+pub(crate) fn run_peers(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Fault> {
+    let folder = workspace.root.join("target").join(PEERS);
+    let mut build =
+        cargo(&["build", "--release", "--locked", "--manifest-path", CALA_MANIFEST, "--target-dir"]);
+    let built = process::run(build.arg(&folder).current_dir(&workspace.root));
+    let mut arguments = arguments.to_vec();
+    match built {
+        Ok(()) => arguments.extend(["--cala".into(), folder.join("release").join(CALA_BINARY).into()]),
+        // The others are worth a look without it.
+        Err(fault) => println!("cala-ledger is left out: {fault}"),
+    }
+    run(workspace, PEERS, &arguments)
+}
+
+/// Puts load on this bank for a moment, as parts of all tests: for what it does under it, not for how fast.
+pub(crate) fn run_parts(workspace: &Workspace, binary: &Path, report: &mut Report) {
+    for (part, trial, arguments) in PARTS {
+        report.run(part, || {
+            process::run(&mut build(workspace, "bench"))?;
+            process::run_at_most(load(workspace, trial, arguments).arg("--bank").arg(binary), PART_LIMIT)
+        });
+    }
 }
 
 fn build(workspace: &Workspace, package: &str) -> Command {

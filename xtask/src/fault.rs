@@ -29,6 +29,9 @@ pub enum Fault {
     /// A bug cannot be planted, or was not caught.
     #[error("{0}")]
     Sabotage(String),
+    /// A stage of a deposit takes more instructions than it may.
+    #[error("{0}; if it has to, `cargo xtask counts --settle`")]
+    Grown(String),
     /// A filter that finds nothing is most likely misspelt.
     #[error("no test is named so")]
     NoTest,

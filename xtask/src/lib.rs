@@ -6,6 +6,7 @@
 //! - `soak`: how the bank lasts under a steady load.
 //! - `cold-start`: how fast the functions on AWS start and answer.
 //! - `cost`: what the requests of customers cost on AWS.
+//! - `counts`: how many instructions a deposit takes.
 //! - `crash`: the release build, killed under load again and again.
 //! - `mutants`: faults in the rules, each of which a test has to notice.
 //! - `simulate`: the whole bank in a world of faults, one seed after the other.
@@ -28,6 +29,7 @@ mod ci;
 mod cold_start;
 mod console;
 mod cost;
+mod counts;
 mod crash;
 mod deployment;
 mod emulator;
@@ -77,6 +79,9 @@ enum Task {
     },
     /// Measure the release build under load; `cargo xtask bench -- --help` tells the options
     Bench {
+        /// Measure it beside PostgreSQL, cala-ledger and a plain journal instead, and tell the ratios
+        #[arg(long)]
+        peers: bool,
         /// Handed on to the load generator
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
@@ -97,6 +102,12 @@ enum Task {
     ColdStart,
     /// Count what the requests of customers take on AWS, and what that costs
     Cost,
+    /// Count the instructions of a deposit under Valgrind, and hold them against `xtask/counts.toml`
+    Counts {
+        /// Write what is counted into the file
+        #[arg(long)]
+        settle: bool,
+    },
     /// Kill the release build under load, and its power, and see whether everything is there that it answered
     Crash {
         /// How often in each way
@@ -166,12 +177,18 @@ fn run(task: Task) -> Result<ExitCode, Fault> {
             test::run_all(&workspace, &filters, &mut report);
             Ok(report.conclude())
         }
-        Task::Bench { arguments } => bench::run(&workspace, "speed", &arguments).map(|()| ExitCode::SUCCESS),
+        Task::Bench { peers: false, arguments } => {
+            bench::run(&workspace, "speed", &arguments).map(|()| ExitCode::SUCCESS)
+        }
+        Task::Bench { peers: true, arguments } => {
+            bench::run_peers(&workspace, &arguments).map(|()| ExitCode::SUCCESS)
+        }
         Task::Overload { arguments } => {
             bench::run(&workspace, "overload", &arguments).map(|()| ExitCode::SUCCESS)
         }
         Task::Soak { arguments } => bench::run(&workspace, "soak", &arguments).map(|()| ExitCode::SUCCESS),
         Task::Cost => cost::run(&workspace).map(|()| ExitCode::SUCCESS),
+        Task::Counts { settle } => counts::run_alone(&workspace, settle).map(|()| ExitCode::SUCCESS),
         Task::Crash { rounds, seed } => {
             crash::run_rounds(&workspace, rounds, seed).map(|()| ExitCode::SUCCESS)
         }

@@ -10,7 +10,7 @@ use crate::process::{cargo, run, run_at_most};
 use crate::report::{Report, Verdict};
 use crate::server::{Folder, Server, without_settings};
 use crate::suites::Suite;
-use crate::{Fault, Workspace, bench, console, schemathesis};
+use crate::{Fault, Workspace, bench, console, counts, schemathesis};
 
 /// How long the audit of what one run of the suite leaves behind may take.
 const AUDIT_LIMIT: Duration = Duration::from_secs(120);
@@ -56,7 +56,8 @@ pub(crate) fn run_all(nextest: &Nextest<'_>, report: &mut Report) {
     if nextest.is_whole() {
         schemathesis::run_part(workspace, &binary, report);
         console::run_part(workspace, &binary, report);
-        bench::run_part(workspace, &binary, report);
+        bench::run_parts(workspace, &binary, report);
+        counts::run_part(workspace, report);
     }
     if wants_crash {
         report.run(CRASH, || nextest.run(Suite::Crash, &[("BANK_BINARY", binary.as_ref())]));

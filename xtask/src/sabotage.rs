@@ -8,12 +8,14 @@
 //!
 //! Absent on purpose: a part in `cargo xtask test`, as every bug is a build. What is there holds the table to the code.
 
+mod bug;
 mod bugs;
 mod tree;
 
 use std::collections::BTreeSet;
 
-pub use bugs::{BUGS, Bug, Edit, Guard, Planted, planted};
+pub use bug::{Bug, Edit, Guard, Planted, planted};
+pub use bugs::BUGS;
 use tree::Tree;
 
 use crate::{Fault, Workspace};

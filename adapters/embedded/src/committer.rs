@@ -1,5 +1,5 @@
-//! The one writer: a thread that takes all work that is waiting, writes it as one group, makes it durable with one
-//! sync, and only then answers.
+//! The one writer: a thread that takes all work that is waiting, makes what it changes durable as one group with one sync
+//! of the journal, and only then answers.
 //!
 //! **It stops at the first sync that fails.** The kernel may mark pages clean although they never reached the disk,
 //! and report the failure once (Rebello and others, "Can Applications Recover from fsync Failures?", USENIX ATC 2020;
@@ -8,28 +8,28 @@
 //! Hence there is no memory of transaction ids either: within one run, no transaction of unknown outcome is followed
 //! by an answer, so the same one cannot be committed twice by being tried again.
 //!
-//! A full disk is no such failure: SQLite writes the frame that commits last, so nothing of the group is there. It is
-//! answered as busy, and reads go on.
+//! A full disk is no such failure: the files of the journal have their size already, and one that cannot be made holds
+//! nothing. The group is answered as busy, and reads go on.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use kernel::Timestamp;
-use ports::{CommitError, Key, Sources, Table};
+use ports::{CommitError, Key, Sources, Subscription};
 use rusqlite::Connection;
-use rusqlite::wal::CheckpointMode;
 use tokio::sync::{oneshot, watch};
 
-use crate::checkpoint::{self, PAGE_BYTES, WalLength};
-use crate::failure::{GroupError, is_fatal, is_fatal_at_commit, roll_back};
-use crate::group::{Ending, Group, Prepared, Records, Row};
+use crate::changes::Changes;
+use crate::failure::ends_the_store;
+use crate::group::{Ending, Group, Numbers, Prepared, Records, Row};
+use crate::journal::{AppendError, Journal};
 use crate::log::Log;
+use crate::overlay::Overlay;
 use crate::schema::Schema;
-use crate::{Health, locked, upkeep};
+use crate::settle::{Settler, WORTH_BYTES};
+use crate::{Health, fail_if_serving, locked};
 
 /// The most pieces of work that wait.
 pub(crate) const QUEUE_WORKS_MAX: usize = 4_096;
@@ -43,12 +43,10 @@ const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
 const QUEUE_RETRY_AFTER: Duration = Duration::from_millis(100);
 /// When to try again where the disk was full or the store has stopped.
 const DISK_RETRY_AFTER: Duration = Duration::from_secs(5);
-/// How long cursors wait for a group to ride with.
+/// How long cursors wait for a group to ride with, once the committer has heard that they moved.
 const CURSORS_DELAY: Duration = Duration::from_millis(50);
-/// How often the log is trimmed and expired items are swept.
-const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
-/// The same, while there is more than one batch to do.
-const UPKEEP_INTERVAL_BEHIND: Duration = Duration::from_millis(50);
+/// How long they wait where it was not told: a consumer that passes over what is for others does so in silence.
+const CURSORS_INTERVAL: Duration = Duration::from_secs(1);
 
 const _: () = assert!(GROUP_WORKS_MAX <= QUEUE_WORKS_MAX && GROUP_BYTES_MAX <= QUEUE_BYTES_MAX);
 
@@ -109,49 +107,68 @@ impl Backlog {
 pub(crate) struct Writer {
     queue: RwLock<Option<SyncSender<Work>>>,
     backlog: Arc<Backlog>,
+    settled: watch::Receiver<u64>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// Everything the committer's thread has to itself, or shares.
+/// What the committer and the settler are made of.
 pub(crate) struct Parts {
-    pub(crate) connection: Connection,
-    pub(crate) checkpoints: Connection,
+    pub(crate) journal: Journal,
+    /// Reads the database for the committer.
+    pub(crate) reading: Connection,
+    /// Writes it for the settler.
+    pub(crate) writing: Connection,
     pub(crate) schema: Arc<Schema>,
+    pub(crate) subscriptions: Vec<Subscription>,
+    pub(crate) overlay: Arc<Overlay>,
     pub(crate) log: Arc<Log>,
+    pub(crate) retry_id: i64,
     pub(crate) sources: Sources,
     pub(crate) health: watch::Sender<Health>,
 }
 
 impl Writer {
-    /// Starts the committer and the checkpointer.
-    pub(crate) fn start(parts: Parts) -> Result<Self, StartError> {
-        let Parts { mut connection, checkpoints, schema, log, sources, health } = parts;
-        let gate = Arc::new(Mutex::new(()));
-        let wal = WalLength::default();
-        let (wake, woken) = checkpoint::waker();
-        checkpoint::watch(&mut connection, wal.clone(), wake)?;
-        let checkpointer = checkpoint::start(checkpoints, wal.clone(), Arc::clone(&gate), woken)?;
-
+    /// Starts the committer and the settler.
+    pub(crate) fn start(parts: Parts) -> std::io::Result<Self> {
+        let Parts { journal, reading, writing, schema, subscriptions, overlay, log, .. } = parts;
+        let Parts { retry_id, sources, health, .. } = parts;
+        let settled = watch::Sender::new(journal.last());
+        let settled_by_now = settled.subscribe();
+        let (wake, woken) = sync_channel(1);
         let (queue, works) = sync_channel(QUEUE_WORKS_MAX);
         let backlog = Arc::new(Backlog::default());
+        let settler = Settler {
+            connection: writing,
+            schema: Arc::clone(&schema),
+            subscriptions,
+            overlay: Arc::clone(&overlay),
+            log: Arc::clone(&log),
+            sources: sources.clone(),
+            health: health.clone(),
+            settled,
+            woken,
+        };
         let committer = Committer {
-            connection,
+            journal,
+            reading,
             schema,
-            next: log.next_sequences(),
+            overlay,
+            numbers: Numbers { sequences: log.next_sequences(), retry_id },
             log,
             sources,
             health,
-            gate,
-            wal,
+            settled: settled_by_now.clone(),
+            wake,
             works,
             backlog: Arc::clone(&backlog),
             save_at: None,
-            tidy_at: Instant::now(),
+            has_ended: false,
         };
-        let thread =
-            std::thread::Builder::new().name("committer".to_owned()).spawn(move || committer.run())?;
-        let threads = Mutex::new(vec![thread, checkpointer]);
-        Ok(Self { queue: RwLock::new(Some(queue)), backlog, threads })
+        let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
+        let settler = thread("settler").spawn(move || settler.run())?;
+        let committer = thread("committer").spawn(move || committer.run())?;
+        let threads = Mutex::new(vec![committer, settler]);
+        Ok(Self { queue: RwLock::new(Some(queue)), backlog, settled: settled_by_now, threads })
     }
 
     /// Hands work over, or refuses it where too much is waiting.
@@ -175,6 +192,13 @@ impl Writer {
         })
     }
 
+    /// Waits until the database has every group up to this one, or the store has ended.
+    pub(crate) async fn settled(&self, group: u64) {
+        let mut settled = self.settled.clone();
+        // An error says that the settler has ended.
+        drop(settled.wait_for(|settled| *settled >= group).await);
+    }
+
     /// Lets the committer finish what is waiting, and waits for it. It is safe to call this twice.
     pub(crate) fn stop(&self) {
         drop(self.queue.write().unwrap_or_else(PoisonError::into_inner).take());
@@ -192,68 +216,81 @@ impl Drop for Writer {
     }
 }
 
-/// Why the threads could not be started.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StartError {
-    #[error(transparent)]
-    Sqlite(#[from] rusqlite::Error),
-    #[error(transparent)]
-    Thread(#[from] std::io::Error),
+/// Why a group was not written.
+enum GroupError {
+    /// Nothing of it is there, and a later one may succeed.
+    NotWritten { reason: String, retry_after: Duration },
+    /// It is not known what is there.
+    Fatal(String),
+}
+
+impl From<rusqlite::Error> for GroupError {
+    fn from(error: rusqlite::Error) -> Self {
+        if ends_the_store(&error) {
+            return Self::Fatal(error.to_string());
+        }
+        Self::NotWritten { reason: error.to_string(), retry_after: DISK_RETRY_AFTER }
+    }
+}
+
+impl From<AppendError> for GroupError {
+    fn from(error: AppendError) -> Self {
+        let reason = error.to_string();
+        match error {
+            AppendError::Full => Self::NotWritten { reason, retry_after: QUEUE_RETRY_AFTER },
+            AppendError::NoRoom(_) => Self::NotWritten { reason, retry_after: DISK_RETRY_AFTER },
+            AppendError::Failed(_) => Self::Fatal(reason),
+        }
+    }
 }
 
 struct Committer {
-    connection: Connection,
+    journal: Journal,
+    reading: Connection,
     schema: Arc<Schema>,
+    overlay: Arc<Overlay>,
     log: Arc<Log>,
     sources: Sources,
     health: watch::Sender<Health>,
-    gate: Arc<Mutex<()>>,
-    wal: WalLength,
+    /// The last group that the database has.
+    settled: watch::Receiver<u64>,
+    /// Wakes the settler.
+    wake: SyncSender<()>,
     works: Receiver<Work>,
     backlog: Arc<Backlog>,
-    /// The sequence of the next record of each outbox.
-    next: BTreeMap<Table, u64>,
+    numbers: Numbers,
     /// When cursors that moved are saved at the latest.
     save_at: Option<Instant>,
-    /// When the log is trimmed and expired items are swept next.
-    tidy_at: Instant,
+    has_ended: bool,
 }
 
 impl Drop for Committer {
     /// Nobody may go on trusting a committer that has panicked.
     fn drop(&mut self) {
-        self.health.send_if_modified(|health| {
-            let was_serving = *health == Health::Serving;
-            if was_serving {
-                *health = Health::Failed("the committer has panicked".to_owned());
-            }
-            was_serving
-        });
+        if !self.has_ended {
+            fail_if_serving(&self.health, "the committer has panicked");
+        }
     }
 }
 
 impl Committer {
     fn run(mut self) {
         while let Some(works) = self.gather() {
-            if let Err(error) = self.group(works) {
-                self.fail(&error);
+            if let Err(reason) = self.group(works) {
+                self.fail(reason);
                 return;
             }
         }
         // The last cursors; nobody waits for an answer any more.
-        if let Err(error) = self.group(Vec::new()) {
-            self.fail(&error);
-            return;
+        match self.group(Vec::new()) {
+            Ok(()) => self.has_ended = true,
+            Err(reason) => self.fail(reason),
         }
-        if let Err(error) = checkpoint::run(&self.connection, CheckpointMode::TRUNCATE) {
-            tracing::warn!(%error, "the last checkpoint did not finish; the next start makes up for it");
-        }
-        self.health.send_replace(Health::Closed);
     }
 
-    fn fail(&self, error: &rusqlite::Error) {
-        tracing::error!(%error, "the store has failed and acknowledges nothing more");
-        self.health.send_replace(Health::Failed(error.to_string()));
+    fn fail(&self, reason: String) {
+        tracing::error!(error = reason, "the store has failed and acknowledges nothing more");
+        self.health.send_replace(Health::Failed(reason));
     }
 
     /// Waits until there is something to do, and takes all of it that fits into a group. None at the end.
@@ -261,8 +298,9 @@ impl Committer {
         let mut works = Vec::new();
         let mut bytes = 0;
         while works.is_empty() {
-            let until = self.save_at.map_or(self.tidy_at, |at| at.min(self.tidy_at));
-            match self.works.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            let wait =
+                self.save_at.map_or(CURSORS_INTERVAL, |at| at.saturating_duration_since(Instant::now()));
+            match self.works.recv_timeout(wait) {
                 Ok(work) => self.take(work, &mut works, &mut bytes),
                 Err(RecvTimeoutError::Timeout) => return Some(works),
                 Err(RecvTimeoutError::Disconnected) => return None,
@@ -289,39 +327,28 @@ impl Committer {
     }
 
     /// Writes one group and answers it. An error ends the committer.
-    fn group(&mut self, mut works: Vec<Work>) -> Result<(), rusqlite::Error> {
+    fn group(&mut self, mut works: Vec<Work>) -> Result<(), String> {
         let started = Instant::now();
-        let tidies = started >= self.tidy_at;
         self.save_at = None;
-        if tidies {
-            // Set before it is tried, so that what fails is not tried again at once.
-            self.tidy_at = started + UPKEEP_INTERVAL;
-        }
-        if works.is_empty() && !tidies && !self.log.has_moved() {
+        if works.is_empty() && !self.log.has_moved() {
             return Ok(());
         }
-        let gate = Arc::clone(&self.gate);
-        let checkpoint_waits = locked(&gate);
-        let written = self.write(&mut works, tidies);
-        drop(checkpoint_waits);
         let size = works.len();
-        let result = match written {
+        let result = match self.write(&mut works) {
             Ok((verdicts, records)) => {
                 self.log.append(records);
                 works.into_iter().zip(verdicts).for_each(|(work, verdict)| self.answer(work, verdict));
                 Ok(())
             }
-            Err(GroupError::NotWritten(error)) => {
-                tracing::error!(%error, size, "a group was not written");
+            Err(GroupError::NotWritten { reason, retry_after }) => {
+                tracing::error!(error = reason, size, "a group was not written");
                 metrics::counter!("store_busy_total").increment(size as u64);
-                works
-                    .into_iter()
-                    .for_each(|work| refuse(work, CommitError::Busy { retry_after: DISK_RETRY_AFTER }));
+                works.into_iter().for_each(|work| refuse(work, CommitError::Busy { retry_after }));
                 Ok(())
             }
-            Err(GroupError::Fatal(error)) => {
-                works.into_iter().for_each(|work| refuse(work, CommitError::Unknown(error.to_string())));
-                Err(error)
+            Err(GroupError::Fatal(reason)) => {
+                works.into_iter().for_each(|work| refuse(work, CommitError::Unknown(reason.clone())));
+                Err(reason)
             }
         };
         metrics::gauge!("store_queue_depth").set(self.backlog.works.load(Ordering::Relaxed) as f64);
@@ -332,22 +359,9 @@ impl Committer {
         result
     }
 
-    /// Writes one group in one SQLite transaction; durable when it returns `Ok`.
-    fn write(&mut self, works: &mut [Work], tidies: bool) -> Result<(Vec<Verdict>, Records), GroupError> {
-        let now = self.sources.now();
-        let begun = self.connection.execute_batch("BEGIN IMMEDIATE");
-        let mut group = Group {
-            connection: &self.connection,
-            schema: &self.schema,
-            now,
-            next: self.next.clone(),
-            records: Vec::new(),
-        };
-        let verdicts = begun.and_then(|()| works.iter_mut().map(|work| apply(&mut group, work)).collect());
-        let verdicts = match verdicts {
-            Ok(verdicts) => verdicts,
-            Err(error) => return Err(roll_back(&self.connection, error, is_fatal)),
-        };
+    /// Writes one group; durable, and seen by all readers, when it returns `Ok`.
+    fn write(&mut self, works: &mut [Work]) -> Result<(Vec<Verdict>, Records), GroupError> {
+        let (verdicts, mut changes, records, numbers) = self.decide(works)?;
 
         // The cursors are saved as if the deliveries that end with a row had ended, which is so once this is durable.
         let ended: Vec<_> = works.iter().filter_map(Work::endings).collect();
@@ -355,37 +369,56 @@ impl Committer {
             self.log.end(consumer, endings.iter().map(|ending| &ending.delivery));
         }
         let moves = self.log.save_cursors();
-        let filled = group.save(&moves).and_then(|()| if tidies { self.tidy(now) } else { Ok(false) });
-        let committing = Instant::now();
-        let committed = match filled {
-            Ok(has_more) => {
-                if has_more {
-                    self.tidy_at = committing + UPKEEP_INTERVAL_BEHIND;
-                }
-                let committed = self.connection.execute_batch("COMMIT");
-                committed.map_err(|error| roll_back(&self.connection, error, is_fatal_at_commit))
-            }
-            Err(error) => Err(roll_back(&self.connection, error, is_fatal)),
-        };
-        if let Err(error) = committed {
+        for moved in &moves {
+            changes.cursors.insert((moved.consumer.to_owned(), moved.outbox), moved.to);
+        }
+        if let Err(error) = self.append(changes) {
             self.log.unsave_cursors(&moves);
             for (consumer, endings) in &ended {
                 self.log.resume(consumer, endings.iter().map(|ending| &ending.delivery));
             }
-            return Err(error);
+            return Err(error.into());
         }
-        metrics::histogram!("store_fsync_seconds").record(committing.elapsed().as_secs_f64());
-        self.next = group.next;
-        Ok((verdicts, group.records))
+        self.numbers = numbers;
+        Ok((verdicts, records))
     }
 
-    /// Forgets what nobody needs, and says whether there is more of it.
-    fn tidy(&self, now: Timestamp) -> rusqlite::Result<bool> {
-        for (consumer, waiting) in self.log.waiting() {
-            metrics::gauge!("store_outbox_lag_messages", "consumer" => consumer).set(waiting as f64);
+    /// What becomes of each piece of work, and what that changes.
+    fn decide(&self, works: &mut [Work]) -> rusqlite::Result<(Vec<Verdict>, Changes, Records, Numbers)> {
+        let layers = self.overlay.read();
+        // One look at the database for the whole group. The settler writes meanwhile, but nothing that is not in the
+        // layers too.
+        self.reading.prepare_cached("BEGIN")?.execute([])?;
+        let mut group = Group {
+            schema: &self.schema,
+            layers: &layers,
+            database: &self.reading,
+            now: self.sources.now(),
+            numbers: self.numbers.clone(),
+            changes: Changes::default(),
+            records: Records::new(),
+        };
+        let verdicts: rusqlite::Result<_> = works.iter_mut().map(|work| apply(&mut group, work)).collect();
+        let Group { changes, records, numbers, .. } = group;
+        self.reading.prepare_cached("COMMIT")?.execute([])?;
+        Ok((verdicts?, changes, records, numbers))
+    }
+
+    fn append(&mut self, changes: Changes) -> Result<(), AppendError> {
+        if changes.is_empty() {
+            return Ok(());
         }
-        metrics::gauge!("store_wal_bytes").set((self.wal.pages() * PAGE_BYTES) as f64);
-        upkeep::tidy(&self.connection, &self.schema, &self.log.passed_by_all(), now)
+        let syncing = Instant::now();
+        let settled = *self.settled.borrow();
+        let (number, bytes) = self.journal.append(settled, |frame| changes.encode(frame))?;
+        metrics::histogram!("store_fsync_seconds").record(syncing.elapsed().as_secs_f64());
+        if self.overlay.add(number, changes, bytes) >= WORTH_BYTES {
+            match self.wake.try_send(()) {
+                // It is awake already, or it has failed and the process is told to end.
+                Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Tells what became of work that is durable now, and wakes consumers for what is due again.

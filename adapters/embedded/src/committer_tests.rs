@@ -1,20 +1,20 @@
 //! The committer and its queue with no thread between them: what waits, what makes a group, and what is answered.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
+use kernel::Timestamp;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use ports::{Record, Subscription, Transaction};
+use ports::{Record, Subscription, Table, Transaction};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::*;
-use crate::fixture::{NOW, stopped_sources};
+use crate::fixture::{Directory, stopped_sources};
 use crate::log::{LogRecord, Start};
 
 const ITEMS: Table = Table("items");
 const OUTBOX: Table = Table("items_events");
-/// Longer than any test takes.
-const LATER: Duration = Duration::from_secs(10);
 
 #[derive(Serialize, Deserialize)]
 struct Thing {
@@ -34,31 +34,35 @@ impl Record for Thing {
     }
 }
 
-/// A committer that has nothing to do of itself for a while, on a store in memory with one consumer, and the front of it.
-fn committer() -> (Writer, Committer) {
+/// A committer on an empty store with one consumer, and the front of it. Nobody settles.
+fn committer(directory: &Directory) -> (Writer, Committer) {
     let subscription = Subscription { consumer: "reader", outboxes: vec![OUTBOX], kinds: vec!["KIND"] };
     let schema = Schema::new(&[ITEMS], std::slice::from_ref(&subscription));
-    let connection = Connection::open_in_memory().unwrap();
-    schema.create(&connection).unwrap();
+    let reading = Connection::open_in_memory().unwrap();
+    schema.create(&reading).unwrap();
     let start = Start { subscription, cursors: BTreeMap::new(), waiting: 0, next_due: None };
     let log = Arc::new(Log::new(&BTreeMap::from([(OUTBOX, 0)]), vec![start]));
     let (queue, works) = sync_channel(QUEUE_WORKS_MAX);
     let backlog = Arc::new(Backlog::default());
+    let settled = watch::Sender::new(0).subscribe();
     let committer = Committer {
-        connection,
+        journal: Journal::begin(&directory.0, 0).unwrap(),
+        reading,
         schema: Arc::new(schema),
-        next: log.next_sequences(),
+        overlay: Arc::default(),
+        numbers: Numbers { sequences: log.next_sequences(), retry_id: 1 },
         log,
         sources: stopped_sources(),
         health: watch::Sender::new(Health::Serving),
-        gate: Arc::default(),
-        wal: WalLength::default(),
+        settled: settled.clone(),
+        wake: sync_channel(1).0,
         works,
         backlog: Arc::clone(&backlog),
         save_at: None,
-        tidy_at: Instant::now() + LATER,
+        has_ended: false,
     };
-    (Writer { queue: RwLock::new(Some(queue)), backlog, threads: Mutex::default() }, committer)
+    let threads = Mutex::default();
+    (Writer { queue: RwLock::new(Some(queue)), backlog, settled, threads }, committer)
 }
 
 type Answered = oneshot::Receiver<Result<(), CommitError>>;
@@ -98,13 +102,10 @@ fn retry_after(submitted: Result<(), CommitError>) -> Option<Duration> {
     })
 }
 
-fn count(committer: &Committer, sql: &str) -> i64 {
-    committer.connection.query_row(sql, [], |row| row.get(0)).unwrap()
-}
-
 #[test]
 fn so_many_bytes_wait_and_no_more() {
-    let (writer, mut committer) = committer();
+    let directory = Directory::new("so_many_bytes_wait_and_no_more");
+    let (writer, mut committer) = committer(&directory);
     writer.backlog.add(QUEUE_BYTES_MAX - 2_000);
     for _ in 0..2 {
         writer.submit(work_of(&committer, 1_000)).unwrap();
@@ -122,7 +123,8 @@ fn so_many_bytes_wait_and_no_more() {
 
 #[test]
 fn so_much_work_waits_and_none_after_the_end() {
-    let (writer, committer) = committer();
+    let directory = Directory::new("so_much_work_waits_and_none_after_the_end");
+    let (writer, committer) = committer(&directory);
     for _ in 0..QUEUE_WORKS_MAX {
         writer.submit(Work::Moved).unwrap();
     }
@@ -136,7 +138,8 @@ fn so_much_work_waits_and_none_after_the_end() {
 
 #[test]
 fn the_front_ends_when_its_threads_have_ended() {
-    let (writer, committer) = committer();
+    let directory = Directory::new("the_front_ends_when_its_threads_have_ended");
+    let (writer, committer) = committer(&directory);
     let has_ended = Arc::new(AtomicBool::new(false));
     let thread = std::thread::spawn({
         let has_ended = Arc::clone(&has_ended);
@@ -159,7 +162,8 @@ fn nobody_goes_on_trusting_a_committer_that_has_panicked() {
         (Health::Failed("the disk".to_owned()), Health::Failed("the disk".to_owned())),
         (Health::Closed, Health::Closed),
     ] {
-        let (_writer, committer) = committer();
+        let directory = Directory::new("nobody_goes_on_trusting_a_committer_that_has_panicked");
+        let (_writer, committer) = committer(&directory);
         let health = committer.health.clone();
         health.send_replace(before);
         drop(committer);
@@ -169,9 +173,10 @@ fn nobody_goes_on_trusting_a_committer_that_has_panicked() {
 
 #[test]
 fn a_group_is_what_waits_up_to_its_bounds() {
-    let (writer, mut committer) = committer();
+    let directory = Directory::new("a_group_is_what_waits_up_to_its_bounds");
+    let (writer, mut committer) = committer(&directory);
     // It does not wait for work that does not come.
-    committer.tidy_at = Instant::now();
+    committer.save_at = Some(Instant::now());
     let small: Vec<_> = (0..GROUP_WORKS_MAX + 6).map(|_| work_of(&committer, 100)).collect();
     let quarters: Vec<_> = (0..5).map(|_| work_of(&committer, GROUP_BYTES_MAX / 4)).collect();
     for (works, groups) in [(small, [GROUP_WORKS_MAX, 6]), (quarters, [4, 1])] {
@@ -186,7 +191,8 @@ fn a_group_is_what_waits_up_to_its_bounds() {
 
 #[test]
 fn a_cursor_rides_with_a_group_or_waits_a_little() {
-    let (writer, mut committer) = committer();
+    let directory = Directory::new("a_cursor_rides_with_a_group_or_waits_a_little");
+    let (writer, mut committer) = committer(&directory);
     let began = Instant::now();
     writer.submit(Work::Moved).unwrap();
     assert_eq!(committer.gather().unwrap().len(), 0);
@@ -200,29 +206,6 @@ fn a_cursor_rides_with_a_group_or_waits_a_little() {
 }
 
 #[test]
-fn what_has_expired_is_swept_now_and_then_and_soon_where_there_is_more() {
-    let (_writer, mut committer) = committer();
-    let expired: Vec<_> =
-        (0..90).map(|number| Thing { expires_at: Some(NOW), ..thing(number.to_string()) }).collect();
-    for round in 0..7 {
-        let renamed =
-            |thing: &Thing| Thing { name: format!("{round} {}", thing.name), text: String::new(), ..*thing };
-        let (work, mut answered) = commit(&committer, &expired.iter().map(renamed).collect::<Vec<_>>());
-        committer.group(vec![work]).unwrap();
-        assert!(answered.try_recv().unwrap().is_ok());
-    }
-    assert_eq!(count(&committer, "SELECT count(*) FROM items"), 630, "it is not time yet");
-    for (left, interval) in [(130, UPKEEP_INTERVAL_BEHIND), (0, UPKEEP_INTERVAL), (0, UPKEEP_INTERVAL)] {
-        let began = Instant::now();
-        committer.tidy_at = began;
-        committer.group(Vec::new()).unwrap();
-        assert_eq!(count(&committer, "SELECT count(*) FROM items"), left);
-        assert!(committer.tidy_at >= began + interval);
-        assert!(committer.tidy_at < Instant::now() + interval * 2);
-    }
-}
-
-#[test]
 fn a_group_is_written_only_where_there_is_a_reason_and_is_measured() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let metrics = recorder.handle();
@@ -231,7 +214,8 @@ fn a_group_is_written_only_where_there_is_a_reason_and_is_measured() {
         let line = text.lines().find(|line| line.starts_with(&format!("{name} ")));
         line.map_or(0, |line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
     };
-    let (_writer, mut committer) = committer();
+    let directory = Directory::new("a_group_is_written_only_where_there_is_a_reason_and_is_measured");
+    let (_writer, mut committer) = committer(&directory);
     committer.backlog.works.store(5, Ordering::Relaxed);
     metrics::with_local_recorder(&recorder, || {
         committer.group(Vec::new()).unwrap();
@@ -239,14 +223,13 @@ fn a_group_is_written_only_where_there_is_a_reason_and_is_measured() {
         // A record that is for nobody lets the cursor pass.
         committer.log.append(vec![(OUTBOX, Arc::new(LogRecord { sequence: 1, messages: Vec::new() }))]);
         committer.group(Vec::new()).unwrap();
-        assert_eq!(count(&committer, "SELECT sequence FROM queue_cursors"), 1);
+        let cursors: Vec<u64> = committer.overlay.read().upper.cursors.values().copied().collect();
+        assert_eq!(cursors, [1]);
         assert_eq!((value("store_fsync_seconds_count"), value("store_commit_batch_size_count")), (1, 0));
         let works = ["a", "b", "c"].map(|name| commit(&committer, &[thing(name)]).0);
         committer.group(works.into()).unwrap();
         let measured = ["store_commit_batch_size_count", "store_commit_batch_size_sum", "store_queue_depth"];
         assert_eq!(measured.map(value), [1, 3, 5]);
-        committer.tidy_at = Instant::now();
-        committer.group(Vec::new()).unwrap();
-        assert_eq!((value("store_fsync_seconds_count"), value("store_commit_batch_size_count")), (3, 1));
+        assert_eq!(value("store_fsync_seconds_count"), 2);
     });
 }

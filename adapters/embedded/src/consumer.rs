@@ -267,10 +267,6 @@ impl ConsumerState {
         }
     }
 
-    pub(crate) fn saved_cursors(&self) -> impl Iterator<Item = (Table, u64)> {
-        self.readings.iter().map(|reading| (reading.outbox, reading.saved))
-    }
-
     pub(crate) fn positions(&self) -> Vec<(Table, u64, usize)> {
         self.readings.iter().map(|reading| (reading.outbox, reading.next, reading.taken)).collect()
     }

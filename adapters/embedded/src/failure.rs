@@ -1,41 +1,23 @@
-//! What an error of SQLite means for the group it happened in, and for the committer.
+//! What an error of SQLite means for the store.
 
 use rusqlite::{Connection, ErrorCode};
 
-/// Why a group was not written.
-pub(crate) enum GroupError {
-    /// Nothing of it is there, and the next one may succeed.
-    NotWritten(rusqlite::Error),
-    /// It is not known what is there.
-    Fatal(rusqlite::Error),
+/// Whether it is not known any more what is on the disk: everything but a full disk, and a lock that somebody else holds
+/// on the file.
+pub(crate) fn ends_the_store(error: &rusqlite::Error) -> bool {
+    !matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
 }
 
-/// Before the COMMIT only a disk that cannot be read, or a file that is no store any more, ends the committer.
-pub(crate) fn is_fatal(code: ErrorCode) -> bool {
-    matches!(code, ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-}
-
-/// At the COMMIT everything does but a full disk, and a lock that somebody else holds on the file.
-pub(crate) fn is_fatal_at_commit(code: ErrorCode) -> bool {
-    !matches!(code, ErrorCode::DiskFull | ErrorCode::DatabaseBusy)
-}
-
-/// Takes back what was written since BEGIN, and says what the error means.
-pub(crate) fn roll_back(
-    connection: &Connection,
-    error: rusqlite::Error,
-    is_fatal: fn(ErrorCode) -> bool,
-) -> GroupError {
+/// Takes back what was written since BEGIN, and answers the error that matters more.
+pub(crate) fn roll_back(connection: &Connection, error: rusqlite::Error) -> rusqlite::Error {
     // SQLite has rolled back already after some errors.
-    if !connection.is_autocommit()
-        && let Err(error) = connection.execute_batch("ROLLBACK")
-    {
-        return GroupError::Fatal(error);
+    if connection.is_autocommit() {
+        return error;
     }
-    match error.sqlite_error_code() {
-        Some(code) if is_fatal(code) => GroupError::Fatal(error),
-        Some(_) | None => GroupError::NotWritten(error),
-    }
+    connection.execute_batch("ROLLBACK").err().unwrap_or(error)
 }
 
 #[cfg(test)]
@@ -43,13 +25,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_disk_takes_the_group_back_and_the_store_goes_on() {
+    fn a_full_disk_takes_the_transaction_back_and_the_store_goes_on() {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("CREATE TABLE t (x); PRAGMA max_page_count = 10; BEGIN IMMEDIATE").unwrap();
         connection.execute("INSERT INTO t VALUES ('small')", []).unwrap();
         let error = connection.execute("INSERT INTO t VALUES (zeroblob(1000000))", []).unwrap_err();
-        assert_eq!(error.sqlite_error_code(), Some(ErrorCode::DiskFull));
-        assert!(matches!(roll_back(&connection, error, is_fatal), GroupError::NotWritten(_)));
+        assert!(!ends_the_store(&roll_back(&connection, error)));
         let count = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!(count("SELECT count(*) FROM t"), 0);
         connection.execute_batch("BEGIN IMMEDIATE; INSERT INTO t VALUES ('small'); COMMIT").unwrap();
@@ -57,15 +38,17 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_the_committer() {
-        for (code, before, at_commit) in [
-            (ErrorCode::DiskFull, false, false),
-            (ErrorCode::DatabaseBusy, false, false),
-            (ErrorCode::ConstraintViolation, false, true),
-            (ErrorCode::SystemIoFailure, true, true),
-            (ErrorCode::DatabaseCorrupt, true, true),
+    fn what_ends_the_store() {
+        for (code, ends) in [
+            (rusqlite::ffi::SQLITE_FULL, false),
+            (rusqlite::ffi::SQLITE_BUSY, false),
+            (rusqlite::ffi::SQLITE_CONSTRAINT, true),
+            (rusqlite::ffi::SQLITE_IOERR, true),
+            (rusqlite::ffi::SQLITE_CORRUPT, true),
         ] {
-            assert_eq!((is_fatal(code), is_fatal_at_commit(code)), (before, at_commit), "{code:?}");
+            let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+            assert_eq!(ends_the_store(&error), ends, "{code}");
         }
+        assert!(ends_the_store(&rusqlite::Error::InvalidQuery));
     }
 }

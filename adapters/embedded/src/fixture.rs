@@ -1,4 +1,7 @@
-//! What the tests of this crate's parts are made of: a time that stands still, and messages that say little.
+//! What the tests of this crate's parts are made of: a time that stands still, messages that say little, and directories
+//! that go.
+
+use std::path::PathBuf;
 
 use kernel::{CorrelationId, MessageId, Timestamp};
 use ports::{Clock, Envelope, Ids, Sources};
@@ -41,5 +44,23 @@ pub fn envelope(number: u128, kind: &str, body: &str) -> Envelope {
         traceparent: String::new(),
         occurred_at: NOW,
         body: RawValue::from_string(body.to_owned()).unwrap(),
+    }
+}
+
+/// A directory that goes when its test ends.
+pub struct Directory(pub PathBuf);
+
+impl Directory {
+    /// One for the test of this name.
+    pub fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("embedded-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).unwrap();
     }
 }

@@ -1,7 +1,7 @@
-//! One group: everything that was waiting, written in one SQLite transaction.
+//! One group: what becomes of everything that was waiting.
 //!
-//! Expectations are read inside that transaction, so each one sees what those before it in the group have written.
-//! A transaction of which an expectation fails is left out, before anything of it was written.
+//! Each expectation is held against what the transactions before it in the group have changed, then against what is
+//! durable. A transaction of which one fails is left out, before it has changed anything.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,9 +11,11 @@ use ports::{Action, Envelope, Expect, Key, Limit, Table, Transaction, Write};
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
-use crate::consumer::{CursorMove, Origin, UnderWay};
+use crate::changes::{Changes, DeadRow, Record, Retry, Row as StoredRow};
+use crate::consumer::{Origin, UnderWay};
 use crate::log::LogRecord;
-use crate::schema::{ItemStatements, Schema, stored};
+use crate::overlay::Layers;
+use crate::schema::{Schema, read_back};
 
 /// A transaction made ready by its caller, so that the committer has nothing left to encode.
 pub(crate) struct Prepared {
@@ -91,182 +93,153 @@ pub(crate) enum Row {
 /// Records of the log, each with its outbox.
 pub(crate) type Records = Vec<(Table, Arc<LogRecord>)>;
 
-/// Writes into one SQLite transaction, which its owner begins and commits.
+/// Collects what a group changes. Nothing is written here.
 pub(crate) struct Group<'a> {
-    pub(crate) connection: &'a Connection,
     pub(crate) schema: &'a Schema,
+    pub(crate) layers: &'a Layers,
+    /// Inside a transaction that began after the layers were looked at.
+    pub(crate) database: &'a Connection,
     pub(crate) now: Timestamp,
-    /// The sequence of the next record of each outbox.
-    pub(crate) next: BTreeMap<Table, u64>,
+    pub(crate) numbers: Numbers,
+    pub(crate) changes: Changes,
     /// The records that the group adds to the log.
     pub(crate) records: Records,
 }
 
+/// The numbers that are given out next.
+#[derive(Clone)]
+pub(crate) struct Numbers {
+    /// The sequence of the next record of each outbox.
+    pub(crate) sequences: BTreeMap<Table, u64>,
+    pub(crate) retry_id: i64,
+}
+
 impl Group<'_> {
-    /// Writes all of a transaction, or nothing and names the item that was not as expected.
-    ///
-    /// All items but the last are looked at before anything is written; the last one's write holds its own
-    /// expectation, and comes first, so that it saves a look.
+    /// Makes all changes of a transaction, or none and names the item that was not as expected.
     pub(crate) fn apply(&mut self, prepared: &mut Prepared) -> rusqlite::Result<Result<(), Key>> {
-        let Prepared { id, writes, outgoing, .. } = prepared;
-        if let Some((last, others)) = writes.split_last() {
-            for write in others {
-                if !self.holds(write)? {
-                    return Ok(Err(write.key.clone()));
-                }
-            }
-            if !self.write(last)? {
-                return Ok(Err(last.key.clone()));
-            }
-            for write in others {
-                if write.action != Action::Check && !self.write(write)? {
-                    // The item was as expected a moment ago and nobody else writes: the file has been tampered with.
-                    return Err(rusqlite::Error::StatementChangedRows(0));
-                }
+        for write in &prepared.writes {
+            if !self.holds(write)? {
+                return Ok(Err(write.key.clone()));
             }
         }
-        if let Some(outgoing) = outgoing.take() {
-            self.append(*id, outgoing)?;
+        for Write { key, action, .. } in std::mem::take(&mut prepared.writes) {
+            match action {
+                Action::Put { revision, expires_at, body } => {
+                    let expires_at_ms = expires_at.map(Timestamp::as_millis);
+                    let row = StoredRow { revision: revision.0, expires_at_ms, body };
+                    self.changes.items.insert(key, Some(row));
+                }
+                Action::Delete => {
+                    self.changes.items.insert(key, None);
+                }
+                Action::Check => {}
+            }
         }
-        Ok(Ok(()))
+        match prepared.outgoing.take() {
+            Some(outgoing) => self.append(prepared.id, outgoing).map(Ok),
+            None => Ok(Ok(())),
+        }
     }
 
     fn append(&mut self, id: Uuid, outgoing: Outgoing) -> rusqlite::Result<()> {
         let Outgoing { outbox, json, messages } = outgoing;
-        let (Some(statements), Some(next)) = (self.schema.outboxes.get(&outbox), self.next.get_mut(&outbox))
-        else {
-            return Err(no_table(outbox));
-        };
+        let next = self.numbers.sequences.get_mut(&outbox).ok_or_else(|| no_table(outbox))?;
         let sequence = *next;
-        let id = id.to_string();
-        let mut append = self.connection.prepare_cached(&statements.append)?;
-        append.execute(params![stored(sequence), id, self.now.as_millis(), json])?;
         *next += 1;
+        let (transaction_id, committed_at_ms) = (id.to_string(), self.now.as_millis());
+        let record = Record { transaction_id, committed_at_ms, messages: json };
+        self.changes.records.insert((outbox, sequence), record);
         self.records.push((outbox, Arc::new(LogRecord { sequence, messages })));
         Ok(())
     }
 
-    /// Whether the stored item is as expected.
+    /// Whether the item is as expected.
     fn holds(&self, write: &Write) -> rusqlite::Result<bool> {
-        let key = &write.key;
-        let mut statement = self.connection.prepare_cached(&self.items(key.table)?.revision)?;
-        let revision: Option<i64> =
-            statement.query_row(params![key.partition, key.sort], |row| row.get(0)).optional()?;
+        let revision = self.revision(&write.key)?;
         Ok(match write.expect {
             Expect::Absent => revision.is_none(),
-            Expect::Exactly(expected) => revision == Some(stored(expected.0)),
-            Expect::OlderThan(newer) => revision.is_none_or(|revision| revision < stored(newer.0)),
+            Expect::Exactly(expected) => revision == Some(expected.0),
+            Expect::OlderThan(newer) => revision.is_none_or(|revision| revision < newer.0),
         })
     }
 
-    /// Writes one item if it is as expected; false, and nothing written, if it is not.
-    fn write(&self, write: &Write) -> rusqlite::Result<bool> {
-        let Write { key, expect, action } = write;
-        let statements = self.items(key.table)?;
-        let (partition, sort) = (&key.partition, &key.sort);
-        let prepare = |sql: &String| self.connection.prepare_cached(sql);
-        let changed = match (action, expect) {
-            (Action::Check, _) => return self.holds(write),
-            (Action::Put { revision, expires_at, body }, expect) => {
-                let revision = stored(revision.0);
-                let expires_at = expires_at.map(Timestamp::as_millis);
-                match expect {
-                    Expect::Absent => prepare(&statements.insert)?
-                        .execute(params![partition, sort, revision, expires_at, body])?,
-                    Expect::Exactly(held) => prepare(&statements.update)?.execute(params![
-                        partition,
-                        sort,
-                        revision,
-                        expires_at,
-                        body,
-                        stored(held.0)
-                    ])?,
-                    Expect::OlderThan(newer) => prepare(&statements.supersede)?.execute(params![
-                        partition,
-                        sort,
-                        revision,
-                        expires_at,
-                        body,
-                        stored(newer.0)
-                    ])?,
-                }
-            }
-            (Action::Delete, Expect::Exactly(held)) => {
-                prepare(&statements.delete_exactly)?.execute(params![partition, sort, stored(held.0)])?
-            }
-            (Action::Delete, Expect::Absent | Expect::OlderThan(_)) => {
-                let holds = self.holds(write)?;
-                if holds {
-                    prepare(&statements.delete)?.execute(params![partition, sort])?;
-                }
-                usize::from(holds)
-            }
-        };
-        Ok(changed == 1)
+    fn revision(&self, key: &Key) -> rusqlite::Result<Option<u64>> {
+        if let Some(row) = self.changes.items.get(key).or_else(|| self.layers.item(key)) {
+            return Ok(row.as_ref().map(|row| row.revision));
+        }
+        let statements = self.schema.items.get(&key.table).ok_or_else(|| no_table(key.table))?;
+        let mut statement = self.database.prepare_cached(&statements.revision)?;
+        let revision = statement.query_row(params![key.partition, key.sort], |row| row.get(0)).optional()?;
+        Ok(revision.map(read_back))
     }
 
-    /// Writes how a delivery ended.
-    pub(crate) fn end(&self, consumer: &str, ending: &Ending) -> rusqlite::Result<()> {
+    /// Notes how a delivery ended.
+    pub(crate) fn end(&mut self, consumer: &str, ending: &Ending) -> rusqlite::Result<()> {
         let UnderWay { origin, envelope, attempt } = &ending.delivery;
-        match (&ending.row, *origin) {
-            (Row::Again { at, reason }, Origin::Retry { retry_id }) => {
-                let sql =
-                    "UPDATE queue_retries SET due_at = ?2, attempt = ?3, reason = ?4 WHERE retry_id = ?1";
-                self.execute(sql, params![retry_id, at.as_millis(), attempt, reason])
+        match &ending.row {
+            Row::Again { at, reason } => {
+                let retry_id = match *origin {
+                    Origin::Retry { retry_id } => retry_id,
+                    Origin::Log { .. } => self.next_retry_id(),
+                };
+                let retry = Retry {
+                    consumer: consumer.to_owned(),
+                    due_at_ms: at.as_millis(),
+                    attempt: *attempt,
+                    reason: reason.clone(),
+                    envelope: encoded(envelope)?,
+                };
+                self.changes.retries.insert(retry_id, Some(retry));
+                return Ok(());
             }
-            (Row::Again { at, reason }, Origin::Log { .. }) => {
-                let sql = "INSERT INTO queue_retries (consumer, due_at, attempt, reason, envelope) \
-                           VALUES (?1, ?2, ?3, ?4, ?5)";
-                self.execute(sql, params![consumer, at.as_millis(), attempt, reason, encoded(envelope)?])
+            Row::Dead { dead_letter_id, reason, died_at } => {
+                let letter = DeadRow {
+                    consumer: consumer.to_owned(),
+                    reason: reason.clone(),
+                    attempts: *attempt,
+                    died_at_ms: died_at.as_millis(),
+                    envelope: encoded(envelope)?,
+                };
+                self.changes.dead_letters.insert(dead_letter_id.to_string(), Some(letter));
             }
-            (Row::Dead { dead_letter_id, reason, died_at }, origin) => {
-                let sql = "INSERT INTO queue_dead_letters (dead_letter_id, consumer, reason, attempts, died_at, envelope) \
-                           VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-                let died_at = died_at.as_millis();
-                let id = dead_letter_id.to_string();
-                self.execute(sql, params![id, consumer, reason, attempt, died_at, encoded(envelope)?])?;
-                self.forget(origin)
-            }
-            (Row::None, origin) => self.forget(origin),
+            Row::None => {}
         }
-    }
-
-    fn forget(&self, origin: Origin) -> rusqlite::Result<()> {
-        match origin {
-            Origin::Log { .. } => Ok(()),
-            Origin::Retry { retry_id } => {
-                self.execute("DELETE FROM queue_retries WHERE retry_id = ?1", params![retry_id])
-            }
+        if let Origin::Retry { retry_id } = *origin {
+            self.changes.retries.insert(retry_id, None);
         }
+        Ok(())
     }
 
     /// Moves a dead letter to the retries of its consumer, due at once, as if it had never been delivered.
     /// Answers whose it is; nobody's if there is none.
-    pub(crate) fn redrive(&self, dead_letter_id: &str) -> rusqlite::Result<Option<String>> {
-        let insert = "INSERT INTO queue_retries (consumer, due_at, attempt, reason, envelope) \
-                      SELECT consumer, ?2, 0, 'redriven', envelope FROM queue_dead_letters WHERE dead_letter_id = ?1";
-        self.execute(insert, params![dead_letter_id, self.now.as_millis()])?;
-        let delete = "DELETE FROM queue_dead_letters WHERE dead_letter_id = ?1 RETURNING consumer";
-        self.connection.prepare_cached(delete)?.query_row([dead_letter_id], |row| row.get(0)).optional()
+    pub(crate) fn redrive(&mut self, dead_letter_id: &str) -> rusqlite::Result<Option<String>> {
+        let changed = self.changes.dead_letters.get(dead_letter_id);
+        let letter = match changed.or_else(|| self.layers.dead_letter(dead_letter_id)) {
+            Some(letter) => letter.as_ref().map(|letter| (letter.consumer.clone(), letter.envelope.clone())),
+            None => {
+                let sql = "SELECT consumer, envelope FROM queue_dead_letters WHERE dead_letter_id = ?1";
+                let mut statement = self.database.prepare_cached(sql)?;
+                statement.query_row([dead_letter_id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?
+            }
+        };
+        let Some((consumer, envelope)) = letter else { return Ok(None) };
+        let retry = Retry {
+            consumer: consumer.clone(),
+            due_at_ms: self.now.as_millis(),
+            attempt: 0,
+            reason: "redriven".to_owned(),
+            envelope,
+        };
+        let retry_id = self.next_retry_id();
+        self.changes.retries.insert(retry_id, Some(retry));
+        self.changes.dead_letters.insert(dead_letter_id.to_owned(), None);
+        Ok(Some(consumer))
     }
 
-    /// Saves how far the consumers are.
-    pub(crate) fn save(&self, moves: &[CursorMove]) -> rusqlite::Result<()> {
-        for CursorMove { consumer, outbox, to, .. } in moves {
-            let sql = "INSERT INTO queue_cursors (consumer, outbox, sequence) VALUES (?1, ?2, ?3) \
-                       ON CONFLICT DO UPDATE SET sequence = excluded.sequence";
-            self.execute(sql, params![consumer, outbox.0, stored(*to)])?;
-        }
-        Ok(())
-    }
-
-    fn execute(&self, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<()> {
-        self.connection.prepare_cached(sql)?.execute(params)?;
-        Ok(())
-    }
-
-    fn items(&self, table: Table) -> rusqlite::Result<&ItemStatements> {
-        self.schema.items.get(&table).ok_or_else(|| no_table(table))
+    fn next_retry_id(&mut self) -> i64 {
+        let retry_id = self.numbers.retry_id;
+        self.numbers.retry_id += 1;
+        retry_id
     }
 }
 

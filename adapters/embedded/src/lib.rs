@@ -1,37 +1,44 @@
-//! The embedded world: [`Store`] and [`ports::Queues`] in one SQLite file, in one process.
+//! The embedded world: [`Store`] and [`ports::Queues`] in one process, on a journal and one SQLite file.
 //!
 //! ```text
-//!   commit ──┐                        ┌─ checkpointer: moves pages from the write-ahead log into the file
-//!   commit ──┼─▶ queue ─▶ committer ──┤
+//!   commit ──┐                        ┌─▶ journal (one sync a group)
+//!   commit ──┼─▶ queue ─▶ committer ──┼─▶ overlay (in memory) ─▶ settler ─▶ database (SQLite)
 //!   settle ──┘   (bounded)  (one      └─▶ log (in memory) ─▶ consumers, each woken for what is new to it
 //!                            thread)
-//!   get, query, scan ─▶ reading connections; they never wait for the committer
+//!   get, query, scan ─▶ overlay, then database; they never wait for a sync
 //! ```
 //!
 //! - **Group commit.** One thread takes all transactions that wait, checks each one's expectations in order against
-//!   the state including those before it, writes them together, syncs once, and then answers all.
-//! - **The log is in the same file.** What a transaction emits is a row written with it. Consumers follow it by
+//!   the state including those before it, makes them durable with one sync of the journal, and then answers all.
+//! - **Journal first.** What the journal has and the database has not is in memory, the overlay. The settler
+//!   moves it into the database in large sorted transactions, beside the commits. A start moves the rest.
+//! - **The log is in the same transactions.** What a transaction emits is a record written with it. Consumers follow it by
 //!   cursors that are durable, and are handed what is new from memory.
 //! - **Bounds.** 4,096 pieces of work and 64 MiB wait at most, then commits are refused as busy; 1,024 make a group;
-//!   an outbox keeps 16 MiB of its newest records in memory; the write-ahead log starts over at about 256 MiB.
+//!   an outbox keeps 16 MiB of its newest records in memory; the journal has at most 256 MiB, and so the overlay.
 //! - **Safe to kill.** What was answered is durable; what was not settled is delivered again.
 //!
-//! Deliberately absent: a second process that writes (the directory is locked), replication (Litestream works on the
-//! file), migrations (there is one layout so far), and any memory of transaction ids (see `committer`).
+//! Deliberately absent: a second process that writes (the directory is locked), replication (a copy of the file is whole
+//! after [`EmbeddedStore::flush`] or a stop), and any memory of transaction ids (see `committer`).
 #![warn(missing_docs)]
 
-mod checkpoint;
+mod changes;
 mod committer;
 mod consumer;
+mod depths;
 mod failure;
 #[cfg(test)]
 mod fixture;
 mod group;
+mod journal;
 mod log;
 mod open;
+mod overlay;
 mod queues;
 mod reader;
+mod recover;
 mod schema;
+mod settle;
 mod upkeep;
 
 use std::collections::BTreeMap;
@@ -45,17 +52,19 @@ use ports::{
     CommitError, Cursor, Item, Key, Page, Place, Range, Sources, Store, Subscription, Table, Transaction,
     Unavailable,
 };
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _};
 use tokio::sync::{oneshot, watch};
 
 pub use open::OpenError;
 
 use committer::{Parts, Work, Writer};
 use group::{PrepareError, Prepared};
+use journal::Journal;
 use log::{Log, Start};
 use open::Lock;
-use reader::Reader;
-use schema::{Schema, read_back, stored};
+use overlay::Overlay;
+use reader::{ReadError, Reader};
+use schema::{Schema, read_back};
 
 /// The most transactions and other pieces of work that wait for the committer; further ones are refused as busy.
 pub const WORKS_WAITING_MAX: usize = committer::QUEUE_WORKS_MAX;
@@ -130,26 +139,34 @@ impl EmbeddedStore {
         let Options { data_dir, tables, subscriptions, sources, .. } = options;
         let lock = Lock::take(&data_dir)?;
         let schema = Arc::new(Schema::new(&tables, &subscriptions));
-        let connection = open::writing(&data_dir)?;
-        let checkpoints = open::checkpointing(&data_dir)?;
+        let writing = open::writing(&data_dir)?;
         let of = |error| OpenError::of(&data_dir, &error);
-        schema.create(&connection).map_err(of)?;
-        let log = Arc::new(load_log(&connection, &schema, &subscriptions).map_err(of)?);
+        schema.create(&writing).map_err(of)?;
+        let last = recover::into_database(&data_dir, &writing, &schema, &subscriptions)
+            .map_err(|error| OpenError::of_journal(&data_dir, &error))?;
+        let overlay = Arc::new(Overlay::new(changes::Changes::default(), last));
+        let reader = Arc::new(Reader::newest(data_dir.clone(), Arc::clone(&schema), Arc::clone(&overlay)));
+        let log =
+            Arc::new(load_log(&writing, &reader, &schema, &subscriptions).map_err(|error| match error {
+                ReadError::Sqlite(error) => of(error),
+                other => OpenError::Other { file: data_dir.clone(), reason: other.to_string() },
+            })?);
 
         let health = watch::Sender::new(Health::Serving);
+        let not_writable = |error| OpenError::not_writable(&data_dir, &error);
         let parts = Parts {
-            connection,
-            checkpoints,
+            journal: Journal::begin(&data_dir, last).map_err(not_writable)?,
+            reading: open::reading(&data_dir)?,
+            retry_id: reader::retry_id_next(&writing).map_err(of)?,
+            writing,
             schema: Arc::clone(&schema),
+            subscriptions: subscriptions.clone(),
+            overlay,
             log: Arc::clone(&log),
             sources: sources.clone(),
             health: health.clone(),
         };
-        let writer = Writer::start(parts).map_err(|error| match error {
-            committer::StartError::Sqlite(error) => of(error),
-            committer::StartError::Thread(error) => OpenError::not_writable(&data_dir, &error),
-        })?;
-        let reader = Arc::new(Reader::newest(data_dir.clone(), Arc::clone(&schema)));
+        let writer = Writer::start(parts).map_err(not_writable)?;
         let (writer, lock) = (Some(writer), Mutex::new(Some(lock)));
         let inner = Inner { data_dir, schema, subscriptions, sources, health, log, reader, writer, lock };
         Ok(Self { inner: Arc::new(inner) })
@@ -167,10 +184,13 @@ impl EmbeddedStore {
         subscriptions: Vec<Subscription>,
         sources: Sources,
     ) -> Result<Self, OpenError> {
-        let connection = open::snapshot(&data_dir)?;
-        let of = |error| OpenError::of(&data_dir, &error);
-        let log = Arc::new(load_log(&connection, &schema, &subscriptions).map_err(of)?);
-        let reader = Arc::new(Reader::snapshot(connection, Arc::clone(&schema)));
+        let (connection, overlay) = recover::into_memory(&data_dir, &schema)?;
+        let reader = Arc::new(Reader::snapshot(connection, Arc::clone(&schema), overlay));
+        let log = reader.read(|connection| load_log(connection, &reader, &schema, &subscriptions));
+        let log = Arc::new(log.map_err(|error| match error {
+            ReadError::Sqlite(error) => OpenError::of(&data_dir, &error),
+            other => OpenError::Other { file: data_dir.clone(), reason: other.to_string() },
+        })?);
         let health = watch::Sender::new(Health::ReadOnly);
         let (writer, lock) = (None, Mutex::new(None));
         let inner = Inner { data_dir, schema, subscriptions, sources, health, log, reader, writer, lock };
@@ -186,8 +206,17 @@ impl EmbeddedStore {
         Self::open_moment(data_dir.clone(), Arc::clone(schema), subscriptions.clone(), sources.clone())
     }
 
-    /// Answers all work that is waiting, saves the cursors, empties the write-ahead log into the file, and gives up
-    /// the lock. What comes later is refused.
+    /// Waits until all that was answered by now is in the database file, for one who reads or copies it beside this
+    /// process.
+    pub async fn flush(&self) {
+        let last = self.inner.reader.overlay().read().last();
+        if let Some(writer) = &self.inner.writer {
+            writer.settled(last).await;
+        }
+    }
+
+    /// Answers all work that is waiting, saves the cursors, moves everything into the database file, and gives up the
+    /// lock. What comes later is refused.
     pub async fn close(&self) {
         let inner = Arc::clone(&self.inner);
         let closing = tokio::task::spawn_blocking(move || {
@@ -265,10 +294,14 @@ impl Store for EmbeddedStore {
 /// Finds where every consumer stands.
 fn load_log(
     connection: &Connection,
+    reader: &Reader,
     schema: &Schema,
     subscriptions: &[Subscription],
-) -> rusqlite::Result<Log> {
-    let cursors = reader::cursors(connection)?;
+) -> Result<Log, ReadError> {
+    let mut cursors = reader::cursors(connection)?;
+    for ((consumer, outbox), cursor) in &reader.overlay().read().upper.cursors {
+        cursors.insert((consumer.clone(), outbox.0.to_owned()), *cursor);
+    }
     for (consumer, outbox) in cursors.keys() {
         let is_subscribed =
             |s: &Subscription| s.consumer == consumer && s.outboxes.iter().any(|o| o.0 == outbox);
@@ -278,8 +311,13 @@ fn load_log(
     }
     let mut last = BTreeMap::new();
     for (outbox, statements) in &schema.outboxes {
-        let sequence: i64 = connection.query_row(&statements.last, [outbox.0], |row| row.get(0))?;
-        last.insert(*outbox, read_back(sequence));
+        let stored: Option<i64> =
+            connection.query_row(&statements.last, [], |row| row.get(0)).optional()?.flatten();
+        let passed = cursors.iter().filter(|((_, name), _)| name == outbox.0).map(|(_, cursor)| *cursor);
+        let in_memory =
+            reader.overlay().read().records(*outbox, 0, u64::MAX).map(|(sequence, _)| sequence).last();
+        let newest = passed.chain(stored.map(read_back)).chain(in_memory).max();
+        last.insert(*outbox, newest.unwrap_or(0));
     }
     let start = |subscription: &Subscription| {
         let mut start = Start {
@@ -288,25 +326,30 @@ fn load_log(
             waiting: 0,
             next_due: None,
         };
-        let kinds = serde_json::to_string(&subscription.kinds)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
         for outbox in &subscription.outboxes {
-            let Some(statements) = schema.outboxes.get(outbox) else { continue };
             let name = (subscription.consumer.to_owned(), outbox.0.to_owned());
             let cursor = cursors.get(&name).copied().unwrap_or(0);
             start.cursors.insert(*outbox, cursor);
-            let waiting: i64 =
-                connection.query_row(&statements.waiting, params![stored(cursor) + 1, 0, kinds], |row| {
-                    row.get(0)
-                })?;
-            start.waiting += read_back(waiting);
+            start.waiting += reader.waiting(connection, *outbox, cursor, &subscription.kinds)?;
         }
         let sql = "SELECT min(due_at) FROM queue_retries WHERE consumer = ?1";
         let due: Option<i64> = connection.query_row(sql, [subscription.consumer], |row| row.get(0))?;
         start.next_due = due.map(Timestamp::from_millis);
         Ok(start)
     };
-    Ok(Log::new(&last, subscriptions.iter().map(start).collect::<rusqlite::Result<_>>()?))
+    let starts: Result<_, ReadError> = subscriptions.iter().map(start).collect();
+    Ok(Log::new(&last, starts?))
+}
+
+/// Tells that the store does its work no longer, unless it has ended already.
+pub(crate) fn fail_if_serving(health: &watch::Sender<Health>, reason: &str) {
+    health.send_if_modified(|health| {
+        let was_serving = *health == Health::Serving;
+        if was_serving {
+            *health = Health::Failed(reason.to_owned());
+        }
+        was_serving
+    });
 }
 
 /// Nothing is left half done where a thread panics with one of these locks, so the lock is as good as before.

@@ -231,16 +231,6 @@ impl Log {
         state.has_moved |= !moves.is_empty();
     }
 
-    /// The last record of each outbox that all its consumers have passed, by their saved cursors.
-    pub(crate) fn passed_by_all(&self) -> BTreeMap<Table, u64> {
-        let state = locked(&self.state);
-        let mut passed = BTreeMap::new();
-        for (outbox, cursor) in state.consumers.iter().flat_map(ConsumerState::saved_cursors) {
-            passed.entry(outbox).and_modify(|least: &mut u64| *least = cursor.min(*least)).or_insert(cursor);
-        }
-        passed
-    }
-
     /// How many messages of each consumer wait for their first delivery.
     pub(crate) fn waiting(&self) -> Vec<(&'static str, u64)> {
         locked(&self.state).consumers.iter().map(|consumer| (consumer.name, consumer.waiting)).collect()

@@ -13,13 +13,16 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use crate::journal;
+use crate::recover::RecoverError;
 use crate::schema::VERSION;
+use crate::settle;
 
 /// The name of the one file that holds everything, beside its write-ahead log.
 const STORE_FILE: &str = "bank.sqlite3";
 /// The name of the file that is locked for as long as the store is open.
 const LOCK_FILE: &str = "LOCK";
-/// Every file of the store: these two, and SQLite's write-ahead log with its index.
+/// Every file of the store but those of the journal: these two, and SQLite's write-ahead log with its index.
 const FILES: [&str; 4] = [LOCK_FILE, STORE_FILE, "bank.sqlite3-wal", "bank.sqlite3-shm"];
 /// The longest announcement, in bytes.
 const ANNOUNCEMENT_MAX: u64 = 256;
@@ -34,10 +37,9 @@ const CHECK_TIME_MAX: Duration = Duration::from_millis(500);
 /// How many steps of SQLite's machine lie between two looks at the clock.
 const CHECK_STEPS: i32 = 10_000;
 /// How long a connection waits for a lock that somebody else holds on the file, such as `sqlite3` at work on it.
-const LOCK_WAIT: Duration = Duration::from_secs(5);
-/// The writer's page cache, in KiB, and by SQLite's convention negative. It is small on purpose: SQLite goes through all of it
-/// at every commit that has split a page, and the kernel's own cache stands behind it.
-const WRITER_CACHE_KIB: i64 = -8_192;
+pub(crate) const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// The writer's page cache, in KiB, and by SQLite's convention negative: about what one transaction of the settler touches.
+const WRITER_CACHE_KIB: i64 = -32_768;
 /// The prepared statements that a connection keeps: more than there are.
 const STATEMENTS_MAX: usize = 256;
 
@@ -117,6 +119,19 @@ impl OpenError {
         }
     }
 
+    /// What lies in the way of a journal that was left behind.
+    pub(crate) fn of_journal(data_dir: &Path, error: &RecoverError) -> Self {
+        match error {
+            RecoverError::Sqlite(error) => Self::of(data_dir, error),
+            RecoverError::Journal(journal::ReadError::Io(error)) => {
+                Self::Other { file: journal::path(data_dir, 0), reason: error.to_string() }
+            }
+            RecoverError::Journal(journal::ReadError::Gap { .. }) | RecoverError::Decode(_) => {
+                Self::Corrupted { file: journal::path(data_dir, 0), reason: error.to_string() }
+            }
+        }
+    }
+
     pub(crate) fn not_writable(data_dir: &Path, error: &io::Error) -> Self {
         Self::NotWritable { data_dir: data_dir.to_owned(), reason: error.to_string() }
     }
@@ -146,8 +161,9 @@ impl Lock {
         }
         // SQLite gives its other files the permissions of this one.
         owner_only().open(data_dir.join(STORE_FILE)).map_err(not_writable)?;
-        for name in FILES {
-            make_private(&data_dir.join(name)).map_err(not_writable)?;
+        let files = FILES.iter().map(|name| data_dir.join(name));
+        for path in files.chain(journal::paths(data_dir).map_err(not_writable)?) {
+            make_private(&path).map_err(not_writable)?;
         }
         File::open(data_dir).and_then(|directory| directory.sync_all()).map_err(not_writable)?;
         Ok(Self { file })
@@ -175,7 +191,8 @@ fn announcement(file: &mut File) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-fn owner_only() -> OpenOptions {
+/// How a file is opened that only its owner may read and write.
+pub(crate) fn owner_only() -> OpenOptions {
     let mut options = File::options();
     options.create(true).write(true).truncate(false);
     #[cfg(unix)]
@@ -231,24 +248,14 @@ pub(crate) fn writing(data_dir: &Path) -> Result<Connection, OpenError> {
     let mut connection = connect(data_dir, flags).map_err(of)?;
     check_version(&connection, data_dir)?;
     check_structure(&mut connection, data_dir)?;
-    // FULL: the write-ahead log is synced at each commit. The checkpointer's thread checkpoints, no commit does.
+    // FULL: the write-ahead log is synced at each commit, since the journal is free for other groups then.
     connection
         .execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; \
-             PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 402653184;",
+             PRAGMA checkpoint_fullfsync = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 134217728;",
         )
         .map_err(of)?;
     connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB).map_err(of)?;
-    Ok(connection)
-}
-
-/// A connection for the checkpointer, which never waits for a lock.
-pub(crate) fn checkpointing(data_dir: &Path) -> Result<Connection, OpenError> {
-    let of = |error| OpenError::of(data_dir, &error);
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = connect(data_dir, flags).map_err(of)?;
-    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA checkpoint_fullfsync = ON;").map_err(of)?;
-    connection.busy_timeout(Duration::ZERO).map_err(of)?;
     Ok(connection)
 }
 
@@ -258,17 +265,23 @@ pub(crate) fn reading(data_dir: &Path) -> Result<Connection, OpenError> {
     connect(data_dir, flags).map_err(|error| OpenError::of(data_dir, &error))
 }
 
-/// A connection that reads one snapshot, that of now, for as long as it lives.
-pub(crate) fn snapshot(data_dir: &Path) -> Result<Connection, OpenError> {
+/// A connection that reads one snapshot, that of now, for as long as it lives; and the last group that it has.
+pub(crate) fn snapshot(data_dir: &Path) -> Result<(Connection, u64), OpenError> {
     if !data_dir.join(STORE_FILE).exists() {
         return Err(OpenError::Missing { data_dir: data_dir.to_owned() });
     }
     let connection = reading(data_dir)?;
     check_version(&connection, data_dir)?;
     // A transaction begins to read with its first statement.
-    let begun = connection.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema;");
-    begun.map_err(|error| OpenError::of(data_dir, &error))?;
-    Ok(connection)
+    let begun = connection.execute_batch("BEGIN").and_then(|()| {
+        let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'journal'";
+        match connection.query_row(sql, [], |row| row.get(0))? {
+            // A store of version 1 that no later version has written to.
+            0_i64 => Ok(0),
+            _ => settle::settled(&connection),
+        }
+    });
+    begun.map(|settled| (connection, settled)).map_err(|error| OpenError::of(data_dir, &error))
 }
 
 fn connect(data_dir: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {

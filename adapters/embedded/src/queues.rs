@@ -2,19 +2,16 @@
 
 use std::time::Duration;
 
-use kernel::Timestamp;
 use ports::{
     CommitError, DeadLetter, QueueAdmin, QueueDepth, Queues, Received, Settled, Subscription, Unavailable,
     Verdict,
 };
-use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::oneshot;
 
 use crate::committer::{Answer, Work, Writer};
 use crate::consumer::{Origin, Taken};
 use crate::group::{Ending, Row};
 use crate::reader::ReadError;
-use crate::schema::{read_back, stored};
 use crate::{EmbeddedStore, Health};
 
 /// How long a consumer waits before it hands over again what the committer was too busy to take.
@@ -179,35 +176,17 @@ impl EmbeddedStore {
 
     async fn depth(&self, subscription: &Subscription, waiting: u64) -> Result<QueueDepth, Unavailable> {
         let consumer = subscription.consumer;
-        let kinds = serde_json::to_string(&subscription.kinds).map_err(ReadError::from)?;
+        let kinds = subscription.kinds.clone();
         // Where nothing waits, the log need not be searched for the oldest.
         let positions = if waiting > 0 { self.inner.log.positions(consumer) } else { Vec::new() };
         let depth = self.inner.reader.read_long(move |reader, connection| {
-            let mut oldest_at = text(
-                connection,
-                "SELECT min(envelope ->> 'occurred_at') FROM queue_retries WHERE consumer = ?1",
-                params![consumer],
-            )?;
+            let (retrying, mut oldest_at) = reader.retrying(connection, consumer)?;
             for (outbox, next, taken) in positions {
-                let sql = &reader.outbox(outbox)?.oldest;
-                let candidate = text(connection, sql, params![stored(next), stored(taken as u64), kinds])?;
+                let candidate = reader.oldest(connection, outbox, (next, taken), &kinds)?;
                 oldest_at = [oldest_at, candidate].into_iter().flatten().min();
             }
-            Ok(QueueDepth {
-                consumer: consumer.to_owned(),
-                waiting,
-                retrying: count(
-                    connection,
-                    "SELECT count(*) FROM queue_retries WHERE consumer = ?1",
-                    consumer,
-                )?,
-                dead: count(
-                    connection,
-                    "SELECT count(*) FROM queue_dead_letters WHERE consumer = ?1",
-                    consumer,
-                )?,
-                oldest_at,
-            })
+            let dead = reader.dead(connection, consumer)?;
+            Ok(QueueDepth { consumer: consumer.to_owned(), waiting, retrying, dead, oldest_at })
         });
         Ok(depth.await?)
     }
@@ -222,21 +201,6 @@ async fn sleep(duration: Option<Duration>) {
 
 fn not_subscribed(consumer: &str) -> Unavailable {
     Unavailable(format!("{consumer} has no subscription"))
-}
-
-fn count(connection: &Connection, sql: &str, consumer: &str) -> rusqlite::Result<u64> {
-    connection.prepare_cached(sql)?.query_row([consumer], |row| row.get(0)).map(read_back)
-}
-
-/// A time that is stored within a message. Those of one form order like their texts.
-fn text(
-    connection: &Connection,
-    sql: &str,
-    params: impl rusqlite::Params,
-) -> rusqlite::Result<Option<Timestamp>> {
-    let found: Option<Option<String>> =
-        connection.prepare_cached(sql)?.query_row(params, |row| row.get(0)).optional()?;
-    Ok(found.flatten().and_then(|text| text.parse().ok()))
 }
 
 #[cfg(test)]

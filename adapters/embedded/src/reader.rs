@@ -1,9 +1,10 @@
-//! Reads: a few connections that each see the newest durable group, and never wait for the writer.
+//! Reads: the layers in memory first, then the database, through a few connections that never wait for a writer.
 //!
-//! A read-only store has one connection instead, in one transaction that it never ends: all it reads is of the same
-//! moment.
+//! A read-only store has one connection, in one transaction that it never ends, and layers that nobody adds to: all it reads
+//! is of the same moment.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -12,10 +13,12 @@ use ports::{Cursor, DeadLetter, Item, Key, Order, Page, Place, Range, Revision, 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tokio::sync::Semaphore;
 
+use crate::changes::{DeadRow, Retry, Row as StoredRow};
 use crate::consumer::Deliverable;
 use crate::locked;
 use crate::log::LogRecord;
 use crate::open::{self, OpenError};
+use crate::overlay::Overlay;
 use crate::schema::{ItemStatements, OutboxStatements, Schema, read_back, stored};
 
 /// So many items are read where the caller stands. A key costs a few microseconds, since what is asked for is nearly
@@ -30,7 +33,7 @@ const LONG_READS_MAX: usize = 4;
 /// The connections that are kept open between reads.
 const IDLE_MAX: usize = 8;
 /// The most records of the log, and about the most bytes, that are read for a consumer at once.
-const LOG_RECORDS_MAX: u32 = 256;
+const LOG_RECORDS_MAX: usize = 256;
 const LOG_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Why a read failed.
@@ -69,20 +72,26 @@ enum Source {
 pub(crate) struct Reader {
     source: Source,
     schema: Arc<Schema>,
+    overlay: Arc<Overlay>,
     long_reads: Semaphore,
 }
 
 impl Reader {
     /// Reads the newest state.
-    pub(crate) fn newest(data_dir: PathBuf, schema: Arc<Schema>) -> Self {
+    pub(crate) fn newest(data_dir: PathBuf, schema: Arc<Schema>, overlay: Arc<Overlay>) -> Self {
         let source = Source::Newest { idle: Mutex::new(Some(Vec::new())), data_dir };
-        Self { source, schema, long_reads: Semaphore::new(LONG_READS_MAX) }
+        Self { source, schema, overlay, long_reads: Semaphore::new(LONG_READS_MAX) }
     }
 
-    /// Reads one snapshot for good: the connection has a read transaction open.
-    pub(crate) fn snapshot(connection: Connection, schema: Arc<Schema>) -> Self {
+    /// Reads one snapshot for good: the connection has a read transaction open, and the layers are those of that moment.
+    pub(crate) fn snapshot(connection: Connection, schema: Arc<Schema>, overlay: Overlay) -> Self {
         let source = Source::Snapshot(Mutex::new(connection));
-        Self { source, schema, long_reads: Semaphore::new(LONG_READS_MAX) }
+        Self { source, schema, overlay: Arc::new(overlay), long_reads: Semaphore::new(LONG_READS_MAX) }
+    }
+
+    /// What is not in the database yet.
+    pub(crate) fn overlay(&self) -> &Overlay {
+        &self.overlay
     }
 
     /// Ends all reads.
@@ -92,7 +101,7 @@ impl Reader {
         }
     }
 
-    fn read<T>(&self, f: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    pub(crate) fn read<T>(&self, f: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         match &self.source {
             Source::Snapshot(connection) => f(&locked(connection)),
             Source::Newest { idle, data_dir } => {
@@ -123,16 +132,40 @@ impl Reader {
     }
 
     pub(crate) async fn get(self: &Arc<Self>, keys: &[Key]) -> Result<Vec<Option<Item>>> {
-        if keys.len() <= INLINE_ITEMS_MAX {
-            return self.read(|connection| self.get_all(connection, keys));
+        let mut items = vec![None; keys.len()];
+        let mut elsewhere = Vec::new();
+        {
+            let layers = self.overlay.read();
+            for (index, key) in keys.iter().enumerate() {
+                match layers.item(key) {
+                    Some(row) => items[index] = row.clone().map(|row| row.into_item(key.clone())),
+                    None => elsewhere.push(index),
+                }
+            }
         }
-        let keys = keys.to_vec();
-        self.read_long(move |reader, connection| reader.get_all(connection, &keys)).await
+        let stored = if elsewhere.is_empty() {
+            Vec::new()
+        } else if elsewhere.len() <= INLINE_ITEMS_MAX {
+            let keys = elsewhere.iter().map(|index| &keys[*index]);
+            self.read(|connection| self.get_all(connection, keys))?
+        } else {
+            let keys: Vec<Key> = elsewhere.iter().map(|index| keys[*index].clone()).collect();
+            self.read_long(move |reader, connection| reader.get_all(connection, keys.iter())).await?
+        };
+        for (index, item) in elsewhere.into_iter().zip(stored) {
+            items[index] = item;
+        }
+        Ok(items)
     }
 
-    fn get_all(&self, connection: &Connection, keys: &[Key]) -> Result<Vec<Option<Item>>> {
-        let read = || keys.iter().map(|key| self.get_one(connection, key)).collect();
-        if keys.len() > 1 && connection.is_autocommit() { together(connection, read) } else { read() }
+    fn get_all<'a>(
+        &self,
+        connection: &Connection,
+        keys: impl ExactSizeIterator<Item = &'a Key>,
+    ) -> Result<Vec<Option<Item>>> {
+        let is_one = keys.len() < 2;
+        let read = || keys.map(|key| self.get_one(connection, key)).collect();
+        if is_one || !connection.is_autocommit() { read() } else { together(connection, read) }
     }
 
     fn get_one(&self, connection: &Connection, key: &Key) -> Result<Option<Item>> {
@@ -158,10 +191,16 @@ impl Reader {
             Order::Descending => (&statements.descending, first.as_str(), last.as_str().min(after)),
         };
         let limit = page_limit(*limit);
+        let bounds = (Key::new(*table, partition, first), Key::new(*table, partition, last));
+        let bounds = (Bound::Included(&bounds.0), Bound::Included(&bounds.1));
+        let mut changed = self.overlay.read().items(bounds, *order, limit + 2);
+        changed.remove(&Key::new(*table, partition, after));
         let mut statement = connection.prepare_cached(sql)?;
         let rows = statement
-            .query_map(params![partition, first, last, after, more_than(limit)], |row| item(*table, row))?;
-        page(rows, limit, |item| item.key.sort.clone())
+            .query_map(params![partition, first, last, after, more_than(limit + changed.len())], |row| {
+                item(*table, row)
+            })?;
+        page(rows, changed, *order, limit, |item| item.key.sort.clone())
     }
 
     pub(crate) async fn scan(
@@ -174,10 +213,17 @@ impl Reader {
         let (partition, sort) = after.cloned().unwrap_or_default();
         self.read_long(move |reader, connection| {
             let limit = page_limit(limit);
+            let after = Key::new(table, partition, sort);
+            let bounds = (Bound::Excluded(&after), Bound::Unbounded);
+            let mut changed = reader.overlay.read().items(bounds, Order::Ascending, limit + 1);
+            changed.retain(|key, _| key.table == table);
             let mut statement = connection.prepare_cached(&reader.items(table)?.scan)?;
-            let rows =
-                statement.query_map(params![partition, sort, more_than(limit)], |row| item(table, row))?;
-            page(rows, limit, |item| (item.key.partition.clone(), item.key.sort.clone()))
+            let rows = statement
+                .query_map(params![after.partition, after.sort, more_than(limit + changed.len())], |row| {
+                    item(table, row)
+                })?;
+            let place = |item: &Item| (item.key.partition.clone(), item.key.sort.clone());
+            page(rows, changed, Order::Ascending, limit, place)
         })
         .await
     }
@@ -190,19 +236,36 @@ impl Reader {
         to: u64,
     ) -> Result<Vec<LogRecord>> {
         self.read_long(move |reader, connection| {
+            let mut texts = BTreeMap::new();
+            let mut bytes = 0;
+            for (sequence, record) in reader.overlay.read().records(outbox, from, to).take(LOG_RECORDS_MAX) {
+                if bytes >= LOG_BYTES_MAX {
+                    break;
+                }
+                bytes += record.messages.len();
+                texts.insert(sequence, record.messages.clone());
+            }
             let mut statement = connection.prepare_cached(&reader.outbox(outbox)?.records)?;
-            let mut rows = statement.query(params![stored(from), stored(to), LOG_RECORDS_MAX])?;
-            let mut records = Vec::new();
+            let limit = stored(LOG_RECORDS_MAX as u64);
+            let mut rows = statement.query(params![stored(from), stored(to), limit])?;
             let mut bytes = 0;
             while bytes < LOG_BYTES_MAX
                 && let Some(row) = rows.next()?
             {
-                let messages = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+                let messages: String = row.get(1)?;
                 bytes += messages.len();
-                records.push(LogRecord {
-                    sequence: read_back(row.get(0)?),
-                    messages: serde_json::from_str(messages)?,
-                });
+                texts.insert(read_back(row.get(0)?), messages);
+            }
+            let mut records: Vec<LogRecord> = Vec::new();
+            let mut bytes = 0;
+            for (sequence, messages) in texts {
+                // The log has no gaps: behind one, there is what another read would bring.
+                let follows = records.last().is_none_or(|record| sequence == record.sequence + 1);
+                if !follows || bytes >= LOG_BYTES_MAX || records.len() == LOG_RECORDS_MAX {
+                    break;
+                }
+                bytes += messages.len();
+                records.push(LogRecord { sequence, messages: serde_json::from_str(&messages)? });
             }
             Ok(records)
         })
@@ -217,21 +280,39 @@ impl Reader {
         now: Timestamp,
         limit: usize,
     ) -> Result<(Vec<Deliverable>, Option<Timestamp>)> {
+        let changed = self.overlay.read().retries();
         self.read(|connection| {
-            let sql = "SELECT retry_id, due_at, attempt, envelope FROM queue_retries \
+            let mut retries: BTreeMap<(i64, i64), Retry> = BTreeMap::new();
+            let sql = "SELECT retry_id, due_at, attempt, reason, envelope FROM queue_retries \
                        WHERE consumer = ?1 ORDER BY due_at LIMIT ?2";
             let mut statement = connection.prepare_cached(sql)?;
-            let mut rows = statement.query(params![consumer, more_than(limit)])?;
-            let mut due = Vec::new();
+            let mut rows = statement.query(params![consumer, more_than(limit + changed.len())])?;
             while let Some(row) = rows.next()? {
-                let due_at = Timestamp::from_millis(row.get(1)?);
+                let retry_id = row.get(0)?;
+                if !changed.contains_key(&retry_id) {
+                    let retry = Retry {
+                        consumer: consumer.to_owned(),
+                        due_at_ms: row.get(1)?,
+                        attempt: row.get(2)?,
+                        reason: row.get(3)?,
+                        envelope: row.get(4)?,
+                    };
+                    retries.insert((retry.due_at_ms, retry_id), retry);
+                }
+            }
+            for (retry_id, retry) in &changed {
+                if let Some(retry) = retry.as_ref().filter(|retry| retry.consumer == consumer) {
+                    retries.insert((retry.due_at_ms, *retry_id), retry.clone());
+                }
+            }
+            let mut due = Vec::new();
+            for ((due_at, retry_id), Retry { attempt, envelope, .. }) in retries {
+                let due_at = Timestamp::from_millis(due_at);
                 if due_at > now || due.len() == limit {
                     return Ok((due, Some(due_at)));
                 }
-                let attempt: u32 = row.get(2)?;
-                let envelope =
-                    serde_json::from_str(row.get_ref(3)?.as_str().map_err(rusqlite::Error::from)?)?;
-                due.push(Deliverable { retry_id: row.get(0)?, attempt: attempt + 1, envelope });
+                let envelope = serde_json::from_str(&envelope)?;
+                due.push(Deliverable { retry_id, attempt: attempt + 1, envelope });
             }
             Ok((due, None))
         })
@@ -243,28 +324,36 @@ impl Reader {
         limit: usize,
     ) -> Result<Vec<DeadLetter>> {
         let after = after.unwrap_or("").to_owned();
-        self.read_long(move |_, connection| {
-            let sql = "SELECT dead_letter_id, consumer, reason, attempts, died_at, envelope FROM queue_dead_letters \
+        self.read_long(move |reader, connection| {
+            let changed = reader.overlay.read().dead_letters();
+            let limit = page_limit(limit);
+            let sql = "SELECT consumer, reason, attempts, died_at, envelope, dead_letter_id FROM queue_dead_letters \
                        WHERE dead_letter_id > ?1 ORDER BY dead_letter_id LIMIT ?2";
             let mut statement = connection.prepare_cached(sql)?;
-            let mut rows = statement.query(params![after, stored(page_limit(limit) as u64)])?;
-            let mut letters = Vec::new();
+            let mut rows = statement.query(params![after, more_than(limit + changed.len())])?;
+            let mut letters = BTreeMap::new();
             while let Some(row) = rows.next()? {
-                letters.push(dead_letter(row)?);
+                letters.insert(row.get(5)?, Some(dead_row(row)?));
             }
-            Ok(letters)
+            letters.extend(changed.into_iter().filter(|(id, _)| *id > after));
+            let live = letters.into_iter().filter_map(|(id, letter)| Some((id, letter?)));
+            live.take(limit).map(|(id, letter)| dead_letter(id, letter)).collect()
         })
         .await
     }
 
     pub(crate) fn dead_letter(&self, dead_letter_id: &str) -> Result<Option<DeadLetter>> {
-        self.read(|connection| {
-            let sql = "SELECT dead_letter_id, consumer, reason, attempts, died_at, envelope FROM queue_dead_letters \
-                       WHERE dead_letter_id = ?1";
-            let mut statement = connection.prepare_cached(sql)?;
-            let mut rows = statement.query([dead_letter_id])?;
-            rows.next()?.map(dead_letter).transpose()
-        })
+        let changed = self.overlay.read().dead_letter(dead_letter_id).cloned();
+        let letter = match changed {
+            Some(letter) => letter,
+            None => self.read(|connection| {
+                let sql = "SELECT consumer, reason, attempts, died_at, envelope FROM queue_dead_letters \
+                           WHERE dead_letter_id = ?1";
+                let mut statement = connection.prepare_cached(sql)?;
+                Ok(statement.query_row([dead_letter_id], dead_row).optional()?)
+            })?,
+        };
+        letter.map(|letter| dead_letter(dead_letter_id.to_owned(), letter)).transpose()
     }
 
     fn items(&self, table: Table) -> Result<&ItemStatements> {
@@ -293,12 +382,28 @@ fn more_than(limit: usize) -> i64 {
     stored(limit as u64).saturating_add(1)
 }
 
+/// The first of the rows and of what has changed since, in their order.
 fn page<N>(
     rows: impl Iterator<Item = rusqlite::Result<Item>>,
+    changed: BTreeMap<Key, Option<StoredRow>>,
+    order: Order,
     limit: usize,
     place: impl FnOnce(&Item) -> N,
 ) -> Result<Page<N>> {
     let mut items = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    if !changed.is_empty() {
+        let mut merged: BTreeMap<Key, Option<Item>> =
+            items.into_iter().map(|item| (item.key.clone(), Some(item))).collect();
+        merged.extend(changed.into_iter().map(|(key, row)| {
+            let item = row.map(|row| row.into_item(key.clone()));
+            (key, item)
+        }));
+        let live = merged.into_values().flatten();
+        items = match order {
+            Order::Ascending => live.take(limit + 1).collect(),
+            Order::Descending => live.rev().take(limit + 1).collect(),
+        };
+    }
     let has_more = items.len() > limit;
     items.truncate(limit);
     let next = items.last().filter(|_| has_more).map(place);
@@ -315,16 +420,26 @@ fn item(table: Table, row: &Row<'_>) -> rusqlite::Result<Item> {
     })
 }
 
-fn dead_letter(row: &Row<'_>) -> Result<DeadLetter> {
-    let envelope = row.get_ref(5)?.as_str().map_err(rusqlite::Error::from)?;
-    Ok(DeadLetter {
-        dead_letter_id: row.get(0)?,
-        consumer: row.get(1)?,
-        reason: row.get(2)?,
-        attempts: row.get(3)?,
-        died_at: Timestamp::from_millis(row.get(4)?),
-        envelope: serde_json::from_str(envelope)?,
+fn dead_row(row: &Row<'_>) -> rusqlite::Result<DeadRow> {
+    Ok(DeadRow {
+        consumer: row.get(0)?,
+        reason: row.get(1)?,
+        attempts: row.get(2)?,
+        died_at_ms: row.get(3)?,
+        envelope: row.get(4)?,
     })
+}
+
+fn dead_letter(dead_letter_id: String, letter: DeadRow) -> Result<DeadLetter> {
+    let DeadRow { consumer, reason, attempts, died_at_ms, envelope } = letter;
+    let died_at = Timestamp::from_millis(died_at_ms);
+    let envelope = serde_json::from_str(&envelope)?;
+    Ok(DeadLetter { dead_letter_id, consumer, reason, attempts, died_at, envelope })
+}
+
+/// The number of the next retry: none that is there has it.
+pub(crate) fn retry_id_next(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT coalesce(max(retry_id), 0) + 1 FROM queue_retries", [], |row| row.get(0))
 }
 
 /// The cursors that are saved: by consumer and outbox.

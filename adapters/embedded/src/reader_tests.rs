@@ -25,7 +25,7 @@ impl Fixture {
         let subscription = Subscription { consumer: "reader", outboxes: vec![OUTBOX], kinds: Vec::new() };
         let schema = Schema::new(&[ITEMS], &[subscription]);
         schema.create(&connection).unwrap();
-        let reader = Arc::new(Reader::newest(directory.clone(), Arc::new(schema)));
+        let reader = Arc::new(Reader::newest(directory.clone(), Arc::new(schema), Arc::default()));
         Self { reader, connection, directory, _lock: lock }
     }
 

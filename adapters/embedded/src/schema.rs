@@ -6,8 +6,10 @@
 //! - A table for each outbox: one row a transaction that emitted, its messages a JSON array.
 //! - `queue_cursors`, `queue_retries`, `queue_dead_letters`: how far each consumer is, and what it was not done with.
 //!
+//! - `journal`: up to which group the database has everything. What came after is in the journal's files.
+//!
 //! Everything a person would read is text, so that `sqlite3 bank.sqlite3` shows it. `PRAGMA user_version` carries
-//! the version of the layout; absent are migrations, as there is one version so far.
+//! the version of the layout. Version 1 had no journal; it becomes version 2 with an empty one.
 
 use std::collections::BTreeMap;
 
@@ -15,9 +17,9 @@ use ports::{Subscription, Table};
 use rusqlite::Connection;
 
 /// The version of this layout. A store with a higher one was written by a newer program and is left alone.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 
-/// The tables of the queues. `WITHOUT ROWID` stores a row in its key's own tree; messages are too large for that.
+/// The tables of the queues and of the journal. `WITHOUT ROWID` stores a row in its key's own tree; messages are too large for that.
 const QUEUES: &str = "
     CREATE TABLE IF NOT EXISTS queue_cursors (
         consumer TEXT NOT NULL,
@@ -43,17 +45,18 @@ const QUEUES: &str = "
         envelope       TEXT NOT NULL
     ) STRICT;
     CREATE INDEX IF NOT EXISTS queue_dead_letters_consumer ON queue_dead_letters (consumer);
+    CREATE TABLE IF NOT EXISTS journal (
+        only    INTEGER PRIMARY KEY CHECK (only = 1),
+        settled INTEGER NOT NULL
+    ) STRICT;
+    INSERT OR IGNORE INTO journal (only, settled) VALUES (1, 0);
 ";
 
-/// The statements on one item table. All that write hold the expectation themselves, and change no row where it
-/// does not hold.
+/// The statements on one item table.
 pub(crate) struct ItemStatements {
     pub(crate) revision: String,
     pub(crate) read: String,
-    pub(crate) insert: String,
-    pub(crate) update: String,
-    pub(crate) supersede: String,
-    pub(crate) delete_exactly: String,
+    pub(crate) put: String,
     pub(crate) delete: String,
     pub(crate) ascending: String,
     pub(crate) descending: String,
@@ -72,20 +75,9 @@ impl ItemStatements {
         Self {
             revision: format!("SELECT revision FROM \"{name}\" WHERE partition = ?1 AND sort = ?2"),
             read: format!("SELECT {columns} FROM \"{name}\" WHERE partition = ?1 AND sort = ?2"),
-            insert: format!(
-                "INSERT INTO \"{name}\" ({columns}) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING"
-            ),
-            update: format!(
-                "UPDATE \"{name}\" SET revision = ?3, expires_at = ?4, body = ?5 \
-                 WHERE partition = ?1 AND sort = ?2 AND revision = ?6"
-            ),
-            supersede: format!(
+            put: format!(
                 "INSERT INTO \"{name}\" ({columns}) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (partition, sort) DO UPDATE \
-                 SET revision = excluded.revision, expires_at = excluded.expires_at, body = excluded.body \
-                 WHERE revision < ?6"
-            ),
-            delete_exactly: format!(
-                "DELETE FROM \"{name}\" WHERE partition = ?1 AND sort = ?2 AND revision = ?3"
+                 SET revision = excluded.revision, expires_at = excluded.expires_at, body = excluded.body"
             ),
             delete: format!("DELETE FROM \"{name}\" WHERE partition = ?1 AND sort = ?2"),
             ascending: format!("{range} ASC LIMIT ?5"),
@@ -123,16 +115,14 @@ impl OutboxStatements {
         );
         Self {
             append: format!(
-                "INSERT INTO \"{name}\" (sequence, transaction_id, committed_at, messages) VALUES (?1, ?2, ?3, ?4)"
+                "INSERT INTO \"{name}\" (sequence, transaction_id, committed_at, messages) VALUES (?1, ?2, ?3, ?4) \
+                 ON CONFLICT DO NOTHING"
             ),
             records: format!(
                 "SELECT sequence, messages FROM \"{name}\" WHERE sequence >= ?1 AND sequence <= ?2 ORDER BY sequence LIMIT ?3"
             ),
-            last: format!(
-                "SELECT max(coalesce((SELECT max(sequence) FROM \"{name}\"), 0), \
-                 coalesce((SELECT max(sequence) FROM queue_cursors WHERE outbox = ?1), 0))"
-            ),
-            waiting: format!("SELECT count(*) {waiting}"),
+            last: format!("SELECT max(sequence) FROM \"{name}\""),
+            waiting: format!("SELECT count(*) {waiting} AND record.sequence < ?4"),
             oldest: format!(
                 "SELECT message.value ->> 'occurred_at' {waiting} ORDER BY record.sequence, message.key LIMIT 1"
             ),
@@ -157,6 +147,11 @@ impl Schema {
             items: tables.iter().map(|table| (*table, ItemStatements::new(*table))).collect(),
             outboxes: outboxes.map(|outbox| (*outbox, OutboxStatements::new(*outbox))).collect(),
         }
+    }
+
+    /// The table or outbox of this name.
+    pub(crate) fn table(&self, name: &str) -> Option<Table> {
+        self.items.keys().chain(self.outboxes.keys()).find(|table| table.0 == name).copied()
     }
 
     /// Makes every table that is not there yet, and marks the file with the version of the layout.

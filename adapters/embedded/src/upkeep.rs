@@ -1,7 +1,7 @@
 //! What the store forgets: records of the log that everybody has passed, and items whose time is over.
 //!
-//! Both go in small batches inside a group that is written anyway, or once a second where there is none, so that
-//! they never hold up a commit for long. A full batch means that there is more, and the next one follows soon.
+//! Both go in batches inside a transaction of the settler. A full batch means that there is more, and the next one follows
+//! soon.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +12,9 @@ use rusqlite::{Connection, params};
 use crate::schema::{Schema, stored};
 
 /// The most records of one outbox that are deleted at once.
-const TRIM_RECORDS_MAX: u32 = 2_000;
+const TRIM_RECORDS_MAX: u32 = 20_000;
 /// The most items of one table that are deleted at once.
-const SWEEP_ITEMS_MAX: u32 = 500;
+const SWEEP_ITEMS_MAX: u32 = 5_000;
 
 /// Deletes a batch of what all consumers have passed, and of what has expired. True if there may be more.
 pub(crate) fn tidy(

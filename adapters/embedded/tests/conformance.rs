@@ -32,14 +32,27 @@ impl Directory {
         Self(path)
     }
 
-    /// What a disk would hold if the process were killed now: the file first, for only a checkpoint writes to it,
-    /// then the log, of which a part that was just being written counts for nothing.
+    /// What a disk would hold if the process were killed now.
     fn copied(&self) -> Self {
-        let copy = Self::new();
-        for name in ["bank.sqlite3", "bank.sqlite3-wal"] {
-            fs::copy(self.0.join(name), copy.0.join(name)).unwrap();
+        loop {
+            let (copy, before) = (Self::new(), self.settled());
+            for entry in fs::read_dir(&self.0).unwrap() {
+                let entry = entry.unwrap();
+                let name = entry.file_name().into_string().unwrap();
+                if name != "LOCK" && !name.ends_with("-shm") {
+                    fs::copy(entry.path(), copy.0.join(name)).unwrap();
+                }
+            }
+            // Otherwise something was moved meanwhile, and some of it is in no copy.
+            if self.settled() == before {
+                return copy;
+            }
         }
-        copy
+    }
+
+    fn settled(&self) -> i64 {
+        let connection = Connection::open(self.0.join("bank.sqlite3")).unwrap();
+        connection.query_row("SELECT settled FROM journal", [], |row| row.get(0)).unwrap()
     }
 }
 
@@ -100,6 +113,7 @@ impl MessageWorld for Embedded {
 
     /// Reads the outbox as anybody with `sqlite3` can.
     async fn outbox_records(&self, outbox: Table) -> Vec<Vec<MessageId>> {
+        self.store.flush().await;
         let connection = Connection::open(self.directory.0.join("bank.sqlite3")).unwrap();
         let sql = format!("SELECT messages FROM \"{}\" ORDER BY sequence", outbox.0);
         let mut statement = connection.prepare(&sql).unwrap();

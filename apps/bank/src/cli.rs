@@ -69,6 +69,8 @@ pub enum Command {
         #[command(subcommand)]
         command: OperatorsCommand,
     },
+    /// Ask a bank, here or elsewhere, for the operations of a file; run again, it goes on where it was broken off
+    Import(ImportOptions),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -197,6 +199,48 @@ pub struct ConsoleOptions {
     /// Whether the console is reached over HTTPS, so that browsers send its cookies over nothing else
     #[arg(long, env = "BANK_CONSOLE_HTTPS")]
     pub https: bool,
+}
+
+#[derive(Args, Clone)]
+pub struct ImportOptions {
+    /// CSV with a row of names, or JSON objects one a line (NDJSON); `-` is standard input
+    pub file: PathBuf,
+    /// Where the bank's API is, such as `https://bank.example.com/prod`
+    #[arg(long, env = "BANK_API_URL", value_name = "URL")]
+    pub api_url: String,
+    /// The address that the customer signed up with; her password is taken from BANK_PASSWORD, or asked for
+    #[arg(long, env = "BANK_EMAIL", value_name = "ADDRESS")]
+    pub email: String,
+    /// How the file is written; by default as its name says
+    #[arg(long, env = "BANK_IMPORT_FORMAT", value_name = "FORMAT")]
+    pub format: Option<ImportFormat>,
+    /// Where the rows that were rejected are written; by default beside the file, as FILE.rejected.csv
+    #[arg(long, env = "BANK_IMPORT_REJECTED", value_name = "PATH")]
+    pub rejected: Option<PathBuf>,
+    /// How many rows are asked for at once
+    #[arg(
+        long,
+        env = "BANK_IMPORT_BATCH",
+        default_value_t = 500,
+        value_name = "ROWS",
+        value_parser = clap::value_parser!(u16).range(1..=500)
+    )]
+    pub batch: u16,
+    /// How many batches are under way at once
+    #[arg(
+        long,
+        env = "BANK_IMPORT_IN_FLIGHT",
+        default_value_t = 2,
+        value_name = "BATCHES",
+        value_parser = clap::value_parser!(u8).range(1..=8)
+    )]
+    pub in_flight: u8,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ImportFormat {
+    Csv,
+    Ndjson,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -7,6 +7,7 @@ mod console;
 mod dead_letters;
 mod demo;
 mod failure;
+mod import;
 mod operators;
 mod ops;
 mod pressure;
@@ -55,6 +56,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Rebuild(options) => rebuild::rebuild(&options).await,
         Command::DeadLetters { command } => dead_letters::run(&command).await,
         Command::Operators { command } => operators::run(&command).await,
+        Command::Import(options) => import::import(&options).await,
         Command::Openapi => openapi().await,
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! An order is durable before anybody works on it, so a bank under too much load could take orders faster than it ends
 //! them, for as long as the disk has room. So while too many messages wait for a consumer that an operation needs to
-//! end, further orders are refused as busy. Reads are not. How far projections and letters are behind does not matter
-//! here: whoever stands behind a consumer that has died must not be held up by it.
+//! end, further orders are refused as busy. Reads are not. A batch is up to a thousand orders, so batches are refused
+//! earlier: were all that are under way of the longest, they would fill no more than there is room for. How far projections
+//! and letters are behind does not matter here: whoever stands behind a consumer that has died must not be held up by it.
 
 use std::time::Duration;
 
@@ -11,15 +12,21 @@ use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use banking::BATCH_OPERATIONS_MAX;
 use contracts::topology::consumers::{BANKING_EVENTS, LEDGER_COMMANDS};
 use embedded::EmbeddedStore;
 use runtime::Fault;
-use web::Problem;
+use web::{BATCHES, BATCHES_MAX, Problem};
 
 /// The consumers that an operation needs to end: the one that judges it and the one that hears the verdict.
 const NEEDED: [&str; 2] = [LEDGER_COMMANDS, BANKING_EVENTS];
 /// The most messages that may wait for one of them: about ten seconds of work.
 const WAITING_MAX: u64 = 50_000;
+/// How many messages the batches that are under way may yet send.
+const OF_BATCHES: u64 = (BATCHES_MAX * BATCH_OPERATIONS_MAX) as u64;
+
+const _: () = assert!(OF_BATCHES < WAITING_MAX, "a bank with nothing to do takes a batch");
+
 /// When to ask again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -35,14 +42,16 @@ impl Pressure {
         Self { store, waiting_max: WAITING_MAX }
     }
 
-    fn is_too_high(&self) -> bool {
-        NEEDED.iter().any(|consumer| self.store.waiting(consumer) > self.waiting_max)
+    fn is_too_high(&self, path: &str) -> bool {
+        let reserved = if path == BATCHES { OF_BATCHES } else { 0 };
+        let waiting_max = self.waiting_max.saturating_sub(reserved);
+        NEEDED.iter().any(|consumer| self.store.waiting(consumer) > waiting_max)
     }
 }
 
 /// Refuses orders while the pressure is too high.
 pub async fn relieve(State(pressure): State<Pressure>, request: Request, next: Next) -> Response {
-    if request.method() == Method::POST && pressure.is_too_high() {
+    if request.method() == Method::POST && pressure.is_too_high(request.uri().path()) {
         return Problem::from(Fault::Busy { retry_after: RETRY_AFTER }).into_response();
     }
     next.run(request).await
@@ -52,7 +61,7 @@ pub async fn relieve(State(pressure): State<Pressure>, request: Request, next: N
 mod tests {
     use axum::Router;
     use axum::middleware::from_fn_with_state;
-    use axum::routing::get;
+    use axum::routing::{get, post};
     use serde_json::json;
     use tower::ServiceExt;
 
@@ -71,18 +80,29 @@ mod tests {
         let pressure = Pressure { store: bank.world.store.clone(), waiting_max: 2 };
         let router = Router::new()
             .route("/", get(async || "read").post(async || "ordered"))
+            .route(BATCHES, post(async || "ordered"))
             .layer(from_fn_with_state(pressure, relieve));
-        let status = async |method: &Method| {
-            let request = Request::builder().method(method).body(axum::body::Body::empty()).unwrap();
+        let answered = async |method: &Method, path: &str| {
+            let request = Request::builder().method(method).uri(path);
+            let request = request.body(axum::body::Body::empty()).unwrap();
             let answer = router.clone().oneshot(request).await.unwrap();
             (answer.status().as_u16(), answer.headers().contains_key("retry-after"))
         };
         for _ in 0..3 {
-            assert_eq!(status(&Method::POST).await, (200, false));
+            assert_eq!(answered(&Method::POST, "/").await, (200, false));
             let deposit = bank.post("/deposit").by(&ada);
             deposit.json(&json!({"account_id": account_id, "amount": "1"})).send().await.must_be(200);
         }
-        assert_eq!(status(&Method::POST).await, (503, true));
-        assert_eq!(status(&Method::GET).await, (200, false));
+        assert_eq!(answered(&Method::POST, "/").await, (503, true));
+        assert_eq!(answered(&Method::POST, BATCHES).await, (503, true));
+        assert_eq!(answered(&Method::GET, "/").await, (200, false));
+
+        // Three wait. A batch is refused while those that are under way might bring too many.
+        let pressure = |waiting_max| Pressure { store: bank.world.store.clone(), waiting_max };
+        for (waiting_max, path, is_too_high) in
+            [(OF_BATCHES + 2, "/", false), (OF_BATCHES + 2, BATCHES, true), (OF_BATCHES + 3, BATCHES, false)]
+        {
+            assert_eq!(pressure(waiting_max).is_too_high(path), is_too_high, "{waiting_max} {path}");
+        }
     }
 }

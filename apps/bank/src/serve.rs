@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ::console::{Api, Console};
 use axum::http::HeaderValue;
+use banking::BATCH_PARTS_AT_ONCE;
 use embedded::{Access, WORKS_WAITING_MAX};
 use identity::Keys;
 use ports::Mailer;
@@ -14,7 +15,7 @@ use system::sources;
 use telemetry::{Metrics, Spans, UPKEEP_PERIOD};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use web::{REQUESTS_MAX, Share, WAITING_REQUESTS_MAX};
+use web::{BATCHES_MAX, REQUESTS_MAX, Share, WAITING_REQUESTS_MAX};
 
 use crate::cli::{LogFormat, ServeOptions, Switch};
 use crate::failure::Failure;
@@ -28,8 +29,10 @@ const CONSUMERS_DRAIN_MAX: Duration = Duration::from_secs(10);
 /// sooner the bank ends, the sooner it can be started again.
 const FAILED_DRAIN_MAX: Duration = Duration::from_secs(1);
 
-// However many requests there are, the consumers find a place in the store's queue. Each request has one transaction there.
-const _: () = assert!(REQUESTS_MAX + WAITING_REQUESTS_MAX < WORKS_WAITING_MAX);
+// However many requests there are, the consumers find a place in the store's queue. Each request has one transaction there, and a
+// batch several.
+const _: () =
+    assert!(REQUESTS_MAX + WAITING_REQUESTS_MAX + BATCHES_MAX * BATCH_PARTS_AT_ONCE < WORKS_WAITING_MAX);
 
 pub async fn serve(options: &ServeOptions) -> Result<(), Failure> {
     let spans = start_logs(options)?;

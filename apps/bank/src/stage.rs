@@ -68,12 +68,14 @@ pub async fn run(stage: &Stage, command: &Command) -> Result<(), Failure> {
                 dead_letters::redrive_in(&queues, dead_letter_id, "is delivered again").await
             }
         },
-        Command::Serve(_) | Command::Console(_) | Command::Operators { .. } | Command::Openapi => {
-            Err(Failure::new(
-                "--stage goes with audit, rebuild and dead-letters; AWS serves the bank of a stage, \
+        Command::Serve(_)
+        | Command::Console(_)
+        | Command::Operators { .. }
+        | Command::Import(_)
+        | Command::Openapi => Err(Failure::new(
+            "--stage goes with audit, rebuild and dead-letters; AWS serves the bank of a stage, \
              and says by roles who may operate it",
-            ))
-        }
+        )),
     }
 }
 

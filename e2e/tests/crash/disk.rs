@@ -50,18 +50,23 @@ fn a_disk_that_fails_stops_the_bank_and_nothing_that_was_answered_is_lost() {
     let bank = setup.start();
     let (mut customers, mut books) = open_for_business(&bank.api, &mut luck);
     assert!(bank.terminate().success());
-    for (fault, times) in
-        [(Fault::Sync, 1), (Fault::Sync, FOR_GOOD), (Fault::Write, 1), (Fault::Write, FOR_GOOD)]
-    {
+    for (fault, target, times) in [
+        (Fault::Sync, Target::Journal, 1),
+        (Fault::Sync, Target::Journal, FOR_GOOD),
+        (Fault::Write, Target::Journal, 1),
+        (Fault::Write, Target::Journal, FOR_GOOD),
+        (Fault::Sync, Target::Log, 1),
+        (Fault::Write, Target::Log, FOR_GOOD),
+    ] {
         let bank = setup.start();
         move_to(&bank.api, &mut customers);
-        let before = luck.random_range(0..20);
+        let before = if matches!(target, Target::Log) { 0 } else { luck.random_range(0..20) };
         let requests = traffic::run(&customers, luck.random(), usize::MAX, |pulse| {
             at_work(pulse);
-            disk.fail(fault, Target::Log, before, times);
+            disk.fail(fault, target, before, times);
             must_stop(bank.process(), &setup, "the store failed and the bank stopped: ");
         });
-        assert!(disk.failures() > 0, "{fault:?}");
+        assert!(disk.failures() > 0, "{fault:?} of {target:?}");
         disk.heal();
         // What a failed sync leaves in memory may never reach the disk.
         disk.cut_power(&mut luck).unwrap();

@@ -5,8 +5,8 @@
 // fails, on which file, how many such calls succeed before that, how many fail then, and how many have failed. Only what
 // lies in $FAULTY_DISK_FOLDER fails.
 //
-// $FAULTY_DISK_JOURNAL names a file that takes a record of each change to the database and its log: what was there
-// before. One more record tells that everything before a place in the journal was synced.
+// $FAULTY_DISK_JOURNAL names a file that takes a record of each change to the database, its log and the bank's journal:
+// what was there before. One more record tells that everything before a place in the journal was synced.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -23,7 +23,8 @@
 #include <unistd.h>
 
 enum fault { NOTHING, SYNC_FAILS, WRITE_FAILS, NO_ROOM, LITTLE_ROOM, READ_ONLY };
-enum file { ANY, DATABASE, LOG };
+// The files of the journal are counted from JOURNAL on, and fail together.
+enum file { ANY, DATABASE, LOG, JOURNAL };
 
 // A sync has a place in the journal, and a change has none: it has the size of the file and the bytes that were there
 // before, which follow, and how many were written.
@@ -55,7 +56,9 @@ static int failed(int error) {
 static int file_at(const char *path) {
     size_t length = strlen(folder);
     if (strncmp(path, folder, length) || (path[length] && path[length] != '/')) return -1;
-    return !strcmp(path + length, "/bank.sqlite3") ? DATABASE : !strcmp(path + length, "/bank.sqlite3-wal") ? LOG : ANY;
+    const char *name = path + length, *slot = "/journal-";
+    if (!strncmp(name, slot, strlen(slot))) return JOURNAL + atoi(name + strlen(slot));
+    return !strcmp(name, "/bank.sqlite3") ? DATABASE : !strcmp(name, "/bank.sqlite3-wal") ? LOG : ANY;
 }
 
 static int file_of(int fd) {
@@ -67,7 +70,8 @@ static int file_of(int fd) {
 }
 
 static int fails(enum fault fault, int file) {
-    if (file < 0 || control->fault != (int32_t)fault || (control->file != ANY && control->file != file)) return 0;
+    int kind = file > JOURNAL ? JOURNAL : file;
+    if (file < 0 || control->fault != (int32_t)fault || (control->file != ANY && control->file != kind)) return 0;
     if (__sync_fetch_and_sub(&control->before, 1) > 0 || __sync_fetch_and_sub(&control->times, 1) <= 0) return 0;
     __sync_fetch_and_add(&control->failed, 1);
     return 1;
@@ -95,7 +99,12 @@ static void note(int file, int fd, off64_t offset, size_t bytes, size_t written)
     size_t old = bytes < there ? bytes : there;
     struct record *record = malloc(sizeof *record + old);
     *record = (struct record){file, -1, now.st_size, offset, written, old};
-    if (pread64(fd, record + 1, old, offset) != (ssize_t)old) abort();
+    // By its path once more, as it may be open for writing only.
+    char link[32];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    int reading = NEXT(open64)(link, O_RDONLY | O_CLOEXEC);
+    if (reading < 0 || pread64(reading, record + 1, old, offset) != (ssize_t)old) abort();
+    close(reading);
     enter(record);
     free(record);
 }

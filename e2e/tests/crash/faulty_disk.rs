@@ -1,6 +1,7 @@
 //! A disk that fails on command, or loses at a power cut what was not synced: a small library that is preloaded into the bank and takes the place of its calls to the
 //! kernel. It is compiled when it is needed, with the C compiler that the bank itself needs.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -33,8 +34,10 @@ pub enum Target {
     All = 0,
     /// The database file.
     Database,
-    /// The write-ahead log.
+    /// The database's write-ahead log.
     Log,
+    /// The journal, all its files.
+    Journal,
 }
 
 /// For as long as it is not healed.
@@ -153,8 +156,14 @@ impl FaultyDisk {
     pub fn cut_power(&self, luck: &mut StdRng) -> io::Result<PowerCut> {
         let records = records(&std::fs::read(&self.journal)?);
         let mut cut = PowerCut::default();
-        for (file, name) in [(Target::Database, "bank.sqlite3"), (Target::Log, "bank.sqlite3-wal")] {
-            let of_file = || records.iter().filter(|record| record.file == file as i64);
+        let database = [(Target::Database as i64, "bank.sqlite3"), (Target::Log as i64, "bank.sqlite3-wal")];
+        let database = database.map(|(file, name)| (file, name.to_owned()));
+        let journal =
+            records.iter().map(|record| record.file - Target::Journal as i64).filter(|slot| *slot >= 0);
+        let slots: BTreeSet<i64> = journal.collect();
+        let journal = slots.iter().map(|slot| (Target::Journal as i64 + slot, format!("journal-{slot}")));
+        for (file, name) in database.into_iter().chain(journal) {
+            let of_file = || records.iter().filter(|record| record.file == file);
             let synced = of_file().map(|record| record.synced).max().unwrap_or(NEVER);
             let unsynced: Vec<_> =
                 of_file().filter(|record| record.synced == NEVER && record.place >= synced).collect();

@@ -22,6 +22,7 @@ const PROTECTED: &[(&str, &str)] = &[
     ("POST", "/deposit"),
     ("POST", "/withdraw"),
     ("POST", "/transfer"),
+    ("POST", "/batches"),
     ("GET", "/operation-status/{id}"),
     ("GET", "/operations"),
     ("GET", "/transactions/{id}"),

@@ -23,6 +23,7 @@ const ENDPOINTS: &[(&str, &str)] = &[
     ("post", "/deposit"),
     ("post", "/withdraw"),
     ("post", "/transfer"),
+    ("post", "/batches"),
     ("get", "/operation-status/{operation_id}"),
     ("get", "/operations"),
     ("get", "/operations/{operation_id}/timeline"),

@@ -6,6 +6,7 @@
 mod accounts;
 mod authorization;
 mod bad_input;
+mod batches;
 mod conservation;
 mod documents;
 mod history;

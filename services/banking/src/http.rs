@@ -1,4 +1,6 @@
-//! Routes in: `/deposit`, `/withdraw`, `/transfer`, `/operation-status/{operation_id}` and `/operations`.
+//! Routes in: `/deposit`, `/withdraw`, `/transfer`, `/batches`, `/operation-status/{operation_id}` and `/operations`.
+
+mod batches;
 
 use axum::Json;
 use axum::extract::State;
@@ -19,6 +21,7 @@ use web::{
 
 use crate::Banking;
 use crate::domain::{Movement, Operation, Request, Status};
+pub use batches::{BATCH_OPERATIONS_MAX, BATCH_PARTS_AT_ONCE};
 
 web::problems! {
     /// What asking for an operation may be refused with.
@@ -35,6 +38,7 @@ pub fn routes<S: Store>(banking: Banking<S>) -> OpenApiRouter {
         .routes(routes!(deposit))
         .routes(routes!(withdraw))
         .routes(routes!(transfer))
+        .routes(routes!(batches::batches))
         .routes(routes!(operation_status))
         .routes(routes!(operations))
         .with_state(banking)
@@ -114,7 +118,7 @@ struct OperationView {
     ended_at: Option<Timestamp>,
 }
 
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum OperationKind {
     Deposit,

@@ -16,21 +16,21 @@ use crate::fixture::*;
 use crate::records::OPERATIONS_EVENTS;
 
 /// What was answered.
-struct Seen {
-    status: StatusCode,
-    is_replay: bool,
-    body: Value,
+pub(super) struct Seen {
+    pub status: StatusCode,
+    pub is_replay: bool,
+    pub body: Value,
 }
 
 impl Seen {
     /// The body of an answer to what was done.
-    fn done(self) -> Value {
+    pub fn done(self) -> Value {
         assert_eq!(self.status, StatusCode::OK, "{}", self.body);
         self.body
     }
 
     /// The status, the code and the fields of a problem.
-    fn refusal(&self) -> (u16, &str, Vec<&str>) {
+    pub fn refusal(&self) -> (u16, &str, Vec<&str>) {
         let fields = self.body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
         let fields = fields.iter().filter_map(|error| error["field"].as_str()).collect();
         (self.status.as_u16(), self.body["code"].as_str().unwrap_or_default(), fields)
@@ -38,12 +38,12 @@ impl Seen {
 }
 
 /// A bank with the accounts 1 and 2.
-struct Bank {
-    world: World,
-    router: Router,
+pub(super) struct Bank {
+    pub world: World,
+    pub router: Router,
 }
 
-async fn bank() -> Bank {
+pub(super) async fn bank() -> Bank {
     let world = world();
     world.take(&[opened(1), opened(2)]).await;
     let (router, _) = super::routes(world.banking.clone()).split_for_parts();
@@ -52,7 +52,7 @@ async fn bank() -> Bank {
 }
 
 impl Bank {
-    async fn send(&self, person: Option<u128>, request: Request<Body>) -> Seen {
+    pub async fn send(&self, person: Option<u128>, request: Request<Body>) -> Seen {
         let mut request = request;
         if let Some(number) = person {
             request.extensions_mut().insert(Principal { user_id: owner(number), groups: Vec::new() });
@@ -64,12 +64,12 @@ impl Bank {
         Seen { status, is_replay, body: serde_json::from_slice(&body).unwrap() }
     }
 
-    async fn get(&self, person: u128, path: &str) -> Seen {
+    pub async fn get(&self, person: u128, path: &str) -> Seen {
         self.send(Some(person), Request::get(path).body(Body::empty()).unwrap()).await
     }
 
     /// Asks as person 1.
-    async fn post(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Seen {
+    pub async fn post(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Seen {
         let mut request = Request::post(path).header("content-type", "application/json");
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -82,7 +82,7 @@ impl Bank {
         self.get(1, &path).await.done()
     }
 
-    fn commands(&self) -> usize {
+    pub fn commands(&self) -> usize {
         self.world.store.outbox_records(OPERATIONS_EVENTS).len()
     }
 }
@@ -308,6 +308,7 @@ async fn nobody_is_served_who_is_not_signed_in() {
         (Method::POST, "/deposit"),
         (Method::POST, "/withdraw"),
         (Method::POST, "/transfer"),
+        (Method::POST, "/batches"),
         (Method::GET, "/operations"),
         (Method::GET, "/operation-status/42"),
     ] {

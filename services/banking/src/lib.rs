@@ -11,21 +11,20 @@ mod fixture;
 mod http;
 mod problems;
 pub mod records;
+mod submission;
 
 use std::time::Duration;
 
 use contracts::accounts::AccountState;
 use kernel::{AccountId, OperationId, UserId};
-use ports::{Held, Sources, Store, Transaction};
-use runtime::{
-    Answered, Caller, Decision, Fault, InFlight, Once, RecordCache, Waiters, decide_and_commit, envelope,
-    patience_for,
-};
+use ports::{Held, Sources, Store};
+use runtime::{Fault, InFlight, RecordCache, Waiters, patience_for};
 
 pub use consumers::Events;
-use domain::{Accounts, Asked, Operation, Rejection, Request, Status};
-pub use http::routes;
-use records::{KnownAccount, OPERATIONS, OPERATIONS_EVENTS, account_key, operation_key, operations_of};
+use domain::{Operation, Rejection, Status};
+pub use http::{BATCH_OPERATIONS_MAX, BATCH_PARTS_AT_ONCE, routes};
+use records::{KnownAccount, account_key, operation_key, operations_of};
+pub use submission::TOGETHER_MAX;
 
 /// Why banking did not do what was asked.
 pub type Refusal = runtime::Refusal<Rejection>;
@@ -57,54 +56,6 @@ impl<S: Store> Banking<S> {
     /// The consumer of events.
     pub fn events(&self) -> Events<S> {
         Events(self.clone())
-    }
-
-    /// Begins an operation: durable, with its command on the way to the ledger, when this returns.
-    ///
-    /// # Errors
-    /// Every [`Rejection`], a reused or busy key, and the faults of the store.
-    pub async fn submit(&self, caller: &Caller, request: &Request) -> Result<Answered<Operation>, Refusal> {
-        let _flight = self.in_flight.enter(caller)?;
-        decide_and_commit(&self.store, || self.try_submit(caller, request)).await
-    }
-
-    async fn try_submit(
-        &self,
-        caller: &Caller,
-        request: &Request,
-    ) -> Result<Decision<Answered<Operation>>, Refusal> {
-        let now = self.sources.now();
-        let once = Once::look::<S, Refusal>(&self.store, OPERATIONS, caller, ("operation", request), now);
-        let ticket = match once.await? {
-            Once::Replay(Answered { answer: operation_id, .. }) => {
-                let answer = self.first_answer(caller.user_id, operation_id).await?;
-                return Ok(Decision::Nothing(Answered { answer, is_replay: true }));
-            }
-            Once::New(ticket) => ticket,
-        };
-        let own = self.account(request.movement.own_account()).await?;
-        let payee = match request.movement.payee() {
-            Some(account_id) => self.account(account_id).await?,
-            None => None,
-        };
-        let accounts = Accounts { own: own.as_ref(), payee: payee.as_ref() };
-        let asked =
-            Asked { owner: caller.user_id, operation_id: OperationId::new(self.sources.fresh_id()), now };
-        let (operation, command) = domain::begin(request, &accounts, asked).map_err(Refusal::Rejected)?;
-        let mut transaction = Transaction::new(self.sources.fresh_id());
-        transaction.create(&operation)?;
-        let group = operation.movement.own_account().to_string();
-        transaction.emit(OPERATIONS_EVENTS, envelope(&command, group, &caller.trace, now, &self.sources))?;
-        ticket.keep(&mut transaction, &operation.operation_id)?;
-        Ok(Decision::Commit(transaction, Answered { answer: operation, is_replay: false }))
-    }
-
-    /// An operation as it was answered first: nothing of it ever changes but how and when it ended.
-    async fn first_answer(&self, owner: UserId, operation_id: OperationId) -> Result<Operation, Fault> {
-        let operation = self.operation(owner, operation_id).await?;
-        let operation =
-            operation.ok_or_else(|| Fault::Internal(format!("operation {operation_id} is gone")))?;
-        Ok(Operation { status: Status::Pending, concluded_at: None, ..operation })
     }
 
     /// One of a customer's operations. Another's is as unknown as one that does not exist.

@@ -10,7 +10,7 @@
 use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use kernel::{Email, SessionId, UserId};
+use kernel::{Email, SessionId, UserId, hexadecimal};
 use ports::Secret;
 use runtime::Fault;
 use sha2::{Digest as _, Sha256};
@@ -52,7 +52,7 @@ fn digest(parts: &[&[u8]]) -> Digest {
         hasher.update((part.len() as u64).to_be_bytes());
         hasher.update(part);
     }
-    Digest(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Digest(hexadecimal(&hasher.finalize()))
 }
 
 /// A refresh token: whose it is, then 256 bits that all tokens of its session share, then 256 of its own.

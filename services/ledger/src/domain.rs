@@ -15,7 +15,7 @@ use contracts::ledger::{
     AccountClosedEvent, CloseRejectedEvent, FailureReason, Leg, MoveFailedEvent, MovedEvent,
     TransferFailedEvent, TransferredEvent,
 };
-use kernel::{AccountId, Currency, Money, OperationId, Timestamp, UserId};
+use kernel::{AccountId, Currency, Money, OperationId, Timestamp, UserId, from_hexadecimal, hexadecimal};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -101,7 +101,7 @@ impl Hash {
 
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hexadecimal(&self.0))
     }
 }
 
@@ -113,7 +113,7 @@ impl fmt::Debug for Hash {
 
 impl From<Hash> for String {
     fn from(hash: Hash) -> Self {
-        hash.to_string()
+        hexadecimal(&hash.0)
     }
 }
 
@@ -121,15 +121,7 @@ impl TryFrom<String> for Hash {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        const REASON: &str = "a hash is 64 hexadecimal digits";
-        if text.len() != 64 || !text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
-            return Err(REASON);
-        }
-        let mut bytes = [0; 32];
-        for (index, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[index * 2..index * 2 + 2], 16).map_err(|_| REASON)?;
-        }
-        Ok(Self(bytes))
+        from_hexadecimal(&text).map(Self).ok_or("a hash is 64 hexadecimal digits")
     }
 }
 

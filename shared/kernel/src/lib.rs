@@ -6,13 +6,16 @@
 
 mod currency;
 mod email;
+mod hexadecimal;
 mod id;
 mod money;
 mod text;
 mod timestamp;
+mod wire;
 
 pub use currency::{Currency, UnknownCurrency};
 pub use email::{Email, InvalidEmail};
+pub use hexadecimal::{from_hexadecimal, hexadecimal};
 pub use id::{
     AccountId, CorrelationId, InvalidId, MessageId, NotificationId, OperationId, SessionId, UserId,
 };

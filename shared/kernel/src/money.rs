@@ -7,6 +7,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Currency;
+use crate::wire::{put_digits, text_of};
 
 /// The largest amount of one posting, in minor units: ten trillion euros. It leaves the sum of nine thousand
 /// postings of this size within an `i64`; a balance that would pass the `i64` is refused by the ledger.
@@ -99,24 +100,37 @@ impl Money {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Decimal(Money);
 
+impl Decimal {
+    /// The longest amount, in bytes: a sign, the digits of the largest number, a point, and zeros before it.
+    const LENGTH_MAX: usize = 32;
+
+    /// Hands its digits to `write`.
+    fn written<T>(self, write: impl FnOnce(&str) -> T) -> T {
+        let Money { minor, currency } = self.0;
+        let (exponent, number) = (usize::from(currency.exponent()), minor.unsigned_abs());
+        let digits = (number.checked_ilog10().unwrap_or(0) as usize + 1).max(exponent + 1);
+        let (sign, point) = (usize::from(minor < 0), usize::from(exponent > 0));
+        let mut bytes = [b'-'; Self::LENGTH_MAX];
+        let text = &mut bytes[..sign + digits + point];
+        put_digits(&mut text[sign..sign + digits], number);
+        if exponent > 0 {
+            let behind = sign + digits - exponent;
+            text.copy_within(behind..sign + digits, behind + 1);
+            text[behind] = b'.';
+        }
+        write(text_of(text))
+    }
+}
+
 impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Money { minor, currency } = self.0;
-        let sign = if minor < 0 { "-" } else { "" };
-        let exponent = usize::from(currency.exponent());
-        let unit = 10_u64.pow(u32::from(currency.exponent()));
-        let (whole, fraction) = (minor.unsigned_abs() / unit, minor.unsigned_abs() % unit);
-        if exponent == 0 {
-            write!(f, "{sign}{whole}")
-        } else {
-            write!(f, "{sign}{whole}.{fraction:0exponent$}")
-        }
+        self.written(|text| f.write_str(text))
     }
 }
 
 impl Serialize for Decimal {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        self.written(|text| serializer.serialize_str(text))
     }
 }
 

@@ -4,7 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::wire::{from_text, put_digits, text_of};
+
+/// What an instant looks like when it is written.
+const FORM: [u8; 24] = *b"0000-00-00T00:00:00.000Z";
 
 /// An instant in milliseconds since 1970-01-01T00:00:00Z; written as RFC 3339 in UTC with three decimals.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,6 +54,47 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// The instant as it is written. The calendar is jiff's.
+    fn written(self) -> [u8; FORM.len()] {
+        let Ok(instant) = jiff::Timestamp::from_millisecond(self.0) else {
+            unreachable!("a timestamp is held within the years that RFC 3339 writes");
+        };
+        let time = Offset::UTC.to_datetime(instant);
+        let mut text = FORM;
+        let mut put = |from: usize, until: usize, part: i16| {
+            put_digits(&mut text[from..until], u64::from(part.unsigned_abs()));
+        };
+        put(0, 4, time.year());
+        put(5, 7, time.month().into());
+        put(8, 10, time.day().into());
+        put(11, 13, time.hour().into());
+        put(14, 16, time.minute().into());
+        put(17, 19, time.second().into());
+        put(20, 23, time.millisecond());
+        text
+    }
+}
+
+/// Reads an instant of the form in which they are written.
+fn read_form(text: &[u8]) -> Option<jiff::Timestamp> {
+    let text: &[u8; FORM.len()] = text.try_into().ok()?;
+    let is_as_formed = |(byte, form): (&u8, u8)| match form {
+        b'0' => byte.is_ascii_digit(),
+        sign => *byte == sign,
+    };
+    if !text.iter().zip(FORM).all(is_as_formed) {
+        return None;
+    }
+    let number = |from: usize, until: usize| {
+        text[from..until].iter().fold(0_i16, |number, digit| number * 10 + i16::from(digit - b'0'))
+    };
+    let pair = |from: usize| number(from, from + 2) as i8;
+    let nanos = i32::from(number(20, 23)) * 1_000_000;
+    let time = DateTime::new(number(0, 4), pair(5), pair(8), pair(11), pair(14), pair(17), nanos).ok()?;
+    Offset::UTC.to_timestamp(time).ok()
+}
+
 impl std::ops::Add<Duration> for Timestamp {
     type Output = Self;
 
@@ -67,10 +115,7 @@ impl std::ops::Sub<Duration> for Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_millisecond(self.0) {
-            Ok(instant) => write!(f, "{instant:.3}"),
-            Err(_) => unreachable!("a timestamp is held within the years that RFC 3339 writes"),
-        }
+        f.write_str(text_of(&self.written()))
     }
 }
 
@@ -84,7 +129,11 @@ impl FromStr for Timestamp {
     type Err = InvalidTimestamp;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let instant: jiff::Timestamp = text.parse().map_err(|_| InvalidTimestamp)?;
+        // Most texts are the bank's own, and of one form. People may use the others of RFC 3339.
+        let instant = match read_form(text.as_bytes()) {
+            Some(instant) => instant,
+            None => text.parse().map_err(|_| InvalidTimestamp)?,
+        };
         let millis = instant.as_millisecond();
         if (0..=Self::MILLIS_MAX).contains(&millis) { Ok(Self(millis)) } else { Err(InvalidTimestamp) }
     }
@@ -92,14 +141,13 @@ impl FromStr for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(text_of(&self.written()))
     }
 }
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        from_text(deserializer)
     }
 }
 

@@ -3,6 +3,8 @@
 //! The builder refuses what DynamoDB's TransactWriteItems would refuse (100 items, 4 MB, 400 KB an item, two
 //! writes to one key), so that what works in one world works in the other.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use kernel::Timestamp;
 use uuid::Uuid;
 
@@ -107,6 +109,8 @@ pub struct Transaction {
     id: Uuid,
     is_independent: bool,
     writes: Vec<Write>,
+    /// The hashes of the keys that are written: to compare each new key with all others would take longer than the rest.
+    hashes: Vec<u64>,
     outbox: Option<Table>,
     messages: Vec<Envelope>,
     bytes: usize,
@@ -120,6 +124,7 @@ impl Transaction {
             id,
             is_independent: false,
             writes: Vec::new(),
+            hashes: Vec::new(),
             outbox: None,
             messages: Vec::new(),
             bytes: 0,
@@ -231,13 +236,18 @@ impl Transaction {
         if write.key.partition.len() > PARTITION_BYTES_MAX || write.key.sort.len() > SORT_BYTES_MAX {
             return Err(Limit::KeyBytes);
         }
-        if self.writes.iter().any(|other| other.key == write.key) {
+        let mut hasher = DefaultHasher::new();
+        write.key.hash(&mut hasher);
+        let hash = hasher.finish();
+        let mut others = self.hashes.iter().zip(&self.writes);
+        if others.any(|(other_hash, other)| *other_hash == hash && other.key == write.key) {
             return Err(Limit::KeyTwice(write.key));
         }
         if write.bytes() > ITEM_BYTES_MAX {
             return Err(Limit::ItemBytes);
         }
         self.grow(write.bytes())?;
+        self.hashes.push(hash);
         self.writes.push(write);
         Ok(())
     }

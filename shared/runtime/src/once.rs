@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use kernel::{Timestamp, UserId};
+use kernel::{Timestamp, UserId, hexadecimal};
 use ports::{Held, Key, Limit, Record, Revision, Store, Table, Transaction};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -123,13 +123,18 @@ pub enum Once<T> {
 pub struct Ticket(Option<NewAnswer>);
 
 struct NewAnswer {
+    keyed: Keyed,
+    expires_at: Timestamp,
+    /// The revision of an answer that expired and was not deleted yet.
+    expired: Option<Revision>,
+}
+
+/// A request that was sent with a key.
+struct Keyed {
     table: Table,
     user_id: UserId,
     idempotency_key: String,
     fingerprint: String,
-    expires_at: Timestamp,
-    /// The revision of an answer that expired and was not deleted yet.
-    expired: Option<Revision>,
 }
 
 impl<T: DeserializeOwned> Once<T> {
@@ -145,32 +150,75 @@ impl<T: DeserializeOwned> Once<T> {
         S: Store,
         E: From<Fault> + From<OnceRefused>,
     {
-        let Some(idempotency_key) = &caller.idempotency_key else {
+        let Some(keyed) = Keyed::read(table, caller, (route, request))? else {
             return Ok(Self::New(Ticket(None)));
         };
-        let fingerprint = fingerprint(route, request)?;
-        let held: Option<Held<FirstAnswer>> =
-            read::get(store, key_of(table, caller.user_id, idempotency_key)).await?;
+        let held = read::get(store, keyed.key()).await?;
+        Ok(Self::judge(keyed, held, now)??)
+    }
+
+    /// Looks for the first answers to many requests at once, each of which is told for itself. `route` is that of them all.
+    pub async fn look_all<'a, S, R>(
+        store: &S,
+        table: Table,
+        (route, requests): (&str, impl IntoIterator<Item = (&'a Caller, &'a R)>),
+        now: Timestamp,
+    ) -> Result<Vec<Result<Self, OnceRefused>>, Fault>
+    where
+        S: Store,
+        R: Serialize + 'a,
+    {
+        let asked: Vec<Option<Keyed>> = requests
+            .into_iter()
+            .map(|(caller, request)| Keyed::read(table, caller, (route, request)))
+            .collect::<Result<_, _>>()?;
+        let keys: Vec<Key> = asked.iter().flatten().map(Keyed::key).collect();
+        let mut held = read::get_many(store, &keys).await?.into_iter();
+        let judged = asked.into_iter().map(|keyed| match keyed {
+            Some(keyed) => Self::judge(keyed, held.next().flatten(), now),
+            None => Ok(Ok(Self::New(Ticket(None)))),
+        });
+        judged.collect()
+    }
+
+    /// What the item under its key makes of a request.
+    fn judge(
+        keyed: Keyed,
+        held: Option<Held<FirstAnswer>>,
+        now: Timestamp,
+    ) -> Result<Result<Self, OnceRefused>, Fault> {
         let mut expired = None;
         if let Some(Held { record, revision }) = held {
             if record.expires_at > now {
-                if record.fingerprint != fingerprint {
-                    return Err(OnceRefused::KeyReused.into());
+                if record.fingerprint != keyed.fingerprint {
+                    return Ok(Err(OnceRefused::KeyReused));
                 }
                 let answer = serde_json::from_str(record.answer.get())
                     .map_err(|error| Fault::Internal(format!("a first answer is unreadable: {error}")))?;
-                return Ok(Self::Replay(Answered { answer, is_replay: true }));
+                return Ok(Ok(Self::Replay(Answered { answer, is_replay: true })));
             }
             expired = Some(revision);
         }
-        Ok(Self::New(Ticket(Some(NewAnswer {
-            table,
-            user_id: caller.user_id,
-            idempotency_key: idempotency_key.clone(),
-            fingerprint,
-            expires_at: now + KEPT_FOR,
-            expired,
-        }))))
+        Ok(Ok(Self::New(Ticket(Some(NewAnswer { keyed, expires_at: now + KEPT_FOR, expired })))))
+    }
+}
+
+impl Keyed {
+    /// The request by its key, if it has one.
+    fn read(
+        table: Table,
+        caller: &Caller,
+        (route, request): (&str, &impl Serialize),
+    ) -> Result<Option<Self>, Fault> {
+        let Some(idempotency_key) = caller.idempotency_key.clone() else {
+            return Ok(None);
+        };
+        let fingerprint = fingerprint(route, request)?;
+        Ok(Some(Self { table, user_id: caller.user_id, idempotency_key, fingerprint }))
+    }
+
+    fn key(&self) -> Key {
+        key_of(self.table, self.user_id, &self.idempotency_key)
     }
 }
 
@@ -185,7 +233,8 @@ impl Ticket {
         };
         let answer =
             serde_json::value::to_raw_value(answer).map_err(|error| Fault::Internal(error.to_string()))?;
-        let NewAnswer { table, user_id, idempotency_key, fingerprint, expires_at, expired } = new;
+        let NewAnswer { keyed, expires_at, expired } = new;
+        let Keyed { table, user_id, idempotency_key, fingerprint } = keyed;
         let first = FirstAnswer { table, user_id, idempotency_key, fingerprint, answer, expires_at };
         let written: Result<(), Limit> = match expired {
             Some(revision) => transaction.replace(revision, &first),
@@ -200,5 +249,5 @@ impl Ticket {
 fn fingerprint(route: &str, request: &impl Serialize) -> Result<String, Fault> {
     let request = serde_json::to_vec(request).map_err(|error| Fault::Internal(error.to_string()))?;
     let digest = Sha256::new().chain_update(route).chain_update([0]).chain_update(request).finalize();
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(&digest))
 }

@@ -7,7 +7,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use contracts::{Message, VERSION};
-use kernel::{CorrelationId, MessageId, Timestamp, UserId};
+use kernel::{CorrelationId, MessageId, Timestamp, UserId, hexadecimal};
 use ports::{Delivery, Envelope, Sources};
 
 use crate::Traceparent;
@@ -28,11 +28,11 @@ impl Trace {
     pub fn begin(sources: &Sources) -> Self {
         let (trace, span) = (sources.fresh_id(), sources.fresh_id());
         // The last eight bytes of a UUID of version 7 are its random ones.
-        let span = &span.simple().to_string()[16..];
+        let (trace_id, span_id) = (hexadecimal(trace.as_bytes()), hexadecimal(&span.as_bytes()[8..]));
         Self {
             correlation_id: CorrelationId::new(trace),
             causation_id: None,
-            traceparent: format!("00-{}-{span}-00", trace.simple()),
+            traceparent: ["00", &trace_id, &span_id, "00"].join("-"),
         }
     }
 

@@ -29,18 +29,17 @@ pub struct Traceparent<'a> {
 impl<'a> Traceparent<'a> {
     /// Reads it (W3C Trace Context, section 3.2). Versions to come may have more behind.
     pub fn read(text: &'a str) -> Option<Self> {
-        let mut parts = text.split('-');
-        let (version, trace_id, span_id, flags) =
-            (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let is_hex = |text: &str, length: usize| {
-            text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-        };
+        let (version, trace_id) = (text.get(..2)?, text.get(3..35)?);
+        let (span_id, flags, more) = (text.get(36..52)?, text.get(53..55)?, text.get(55..)?);
+        let is_divided = [2, 35, 52].iter().all(|place| text.as_bytes()[*place] == b'-');
+        let is_hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         let is_zero = |text: &str| text.bytes().all(|byte| byte == b'0');
-        let is_whole = is_hex(version, 2) && is_hex(trace_id, 32) && is_hex(span_id, 16) && is_hex(flags, 2);
+        let is_whole = is_divided && [version, trace_id, span_id, flags].into_iter().all(is_hex);
         if !is_whole || is_zero(trace_id) || is_zero(span_id) || version == "ff" {
             return None;
         }
-        if version == "00" && parts.next().is_some() { None } else { Some(Self { trace_id, span_id, flags }) }
+        let is_at_its_end = more.is_empty() || (version != "00" && more.starts_with('-'));
+        is_at_its_end.then_some(Self { trace_id, span_id, flags })
     }
 
     /// Another span of the same trace.

@@ -47,14 +47,21 @@ impl Fields {
     }
 
     /// Takes over the other's fields: where both have one, the other's is kept.
-    pub(crate) fn merge(&mut self, inner: &Self) {
-        for (name, value) in &inner.entries {
-            self.set(name, value.clone());
+    pub(crate) fn merge(&mut self, inner: Self) {
+        if self.entries.is_empty() {
+            *self = inner;
+            return;
+        }
+        for (name, value) in inner.entries {
+            self.put(name, value);
         }
     }
 
     fn set(&mut self, name: &'static str, value: Value) {
-        let value = if REDACTED.contains(&name) { Value::from(HIDDEN) } else { value };
+        self.put(name, if REDACTED.contains(&name) { Value::from(HIDDEN) } else { value });
+    }
+
+    fn put(&mut self, name: &'static str, value: Value) {
         match self.entries.iter_mut().find(|(held, _)| *held == name) {
             Some(entry) => entry.1 = value,
             None => self.entries.push((name, value)),
@@ -62,7 +69,9 @@ impl Fields {
     }
 
     fn set_text(&mut self, name: &'static str, mut text: String) {
-        if let Some((end, _)) = text.char_indices().nth(VALUE_CHARACTERS_MAX) {
+        // A text of so few bytes has no more characters, which need not be counted then.
+        let is_short = text.len() <= VALUE_CHARACTERS_MAX;
+        if !is_short && let Some((end, _)) = text.char_indices().nth(VALUE_CHARACTERS_MAX) {
             text.truncate(end);
             text.push('…');
         }
@@ -121,7 +130,7 @@ mod tests {
         let mut inner = Fields::default();
         inner.set("attempt", Value::from(2));
         inner.set("batch", Value::from(16));
-        outer.merge(&inner);
+        outer.merge(inner);
         let entries: Vec<_> = outer.iter().map(|(name, value)| (name, value.to_string())).collect();
         assert_eq!(
             entries,

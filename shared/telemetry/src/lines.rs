@@ -7,7 +7,9 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
+use std::time::SystemTime;
 
+use kernel::Timestamp;
 use runtime::SPANS;
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
@@ -16,8 +18,6 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{FilterExt, ParseError, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
@@ -26,6 +26,9 @@ use crate::fields::Fields;
 
 /// Names a line gives itself. A field of the same name gives way to them.
 const OWN_NAMES: [&str; 4] = ["timestamp", "level", "target", "message"];
+
+/// How many bytes a line most likely has room in.
+const LINE_BYTES: usize = 512;
 
 /// How a line is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,23 +127,23 @@ where
         let mut fields = Fields::default();
         for span in context.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
             if let Some(outer) = span.extensions().get::<Fields>() {
-                fields.merge(outer);
+                fields.merge(outer.clone());
             }
         }
         // A span's field named `message` is not the event's.
         let mut own = Fields::default();
         event.record(&mut own);
         let message = own.get("message").and_then(Value::as_str).unwrap_or_default().to_owned();
-        fields.merge(&own);
+        fields.merge(own);
         let metadata = event.metadata();
         let line =
             Line { level: *metadata.level(), target: metadata.target(), message: &message, fields: &fields };
         let text = match self.format {
             Format::Json => line.json(),
-            Format::Pretty => line.pretty(self.colour),
+            Format::Pretty => line.pretty(self.colour).into_bytes(),
         };
         // A log that cannot be written has nobody to tell: the work goes on without it.
-        let _unwritable = self.writer.make_writer().write_all(text.as_bytes());
+        let _unwritable = self.writer.make_writer().write_all(&text);
     }
 }
 
@@ -152,18 +155,24 @@ struct Line<'event> {
 }
 
 impl Line<'_> {
-    fn json(&self) -> String {
-        let mut line = format!(r#"{{"timestamp":"{}","level":"{}","target":"#, timestamp(), self.level);
-        push_json(&mut line, &Value::from(self.target));
-        line.push_str(r#","message":"#);
-        push_json(&mut line, &Value::from(self.message));
+    fn json(&self) -> Vec<u8> {
+        let mut line = Vec::with_capacity(LINE_BYTES);
+        line.extend_from_slice(br#"{"timestamp":""#);
+        line.extend_from_slice(timestamp().as_bytes());
+        line.extend_from_slice(br#"","level":""#);
+        line.extend_from_slice(self.level.as_str().as_bytes());
+        line.extend_from_slice(br#"","target":"#);
+        push_text(&mut line, self.target);
+        line.extend_from_slice(br#","message":"#);
+        push_text(&mut line, self.message);
         for (name, value) in self.others() {
-            line.push(',');
-            push_json(&mut line, &Value::from(name));
-            line.push(':');
-            push_json(&mut line, value);
+            line.push(b',');
+            push_text(&mut line, name);
+            line.push(b':');
+            // Writing to memory cannot fail.
+            let _infallible = serde_json::to_writer(&mut line, value);
         }
-        line.push_str("}\n");
+        line.extend_from_slice(b"}\n");
         line
     }
 
@@ -197,18 +206,21 @@ impl std::fmt::Display for Word<'_> {
     }
 }
 
-fn push_json(line: &mut String, value: &Value) {
-    // Writing to a string cannot fail.
-    let _infallible = write!(line, "{value}");
+fn push_text(line: &mut Vec<u8>, text: &str) {
+    // Writing to memory cannot fail.
+    let _infallible = serde_json::to_writer(line, text);
 }
 
-/// The time of the line, RFC 3339 in UTC. It is the log's own clock: no decision of the bank is taken by it.
+/// The time of the line, RFC 3339 in UTC with microseconds. It is the log's own clock.
+#[expect(clippy::disallowed_methods, reason = "no decision of the bank is taken by it")]
 fn timestamp() -> String {
-    let mut text = String::new();
-    match SystemTime.format_time(&mut Writer::new(&mut text)) {
-        Ok(()) => text,
-        Err(_) => "unknown".to_owned(),
-    }
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let millis = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
+    let mut text = Timestamp::from_millis(millis).to_string();
+    // It ends with milliseconds and the sign of UTC, between which the rest of the microseconds belongs.
+    text.truncate(text.len() - 1);
+    let _infallible = write!(text, "{:03}Z", since_epoch.subsec_micros() % 1_000);
+    text
 }
 
 const fn colour_of(level: Level) -> &'static str {
@@ -266,7 +278,9 @@ mod tests {
         });
         assert_eq!(lines.len(), 1);
         let line = lines[0].as_object().unwrap();
-        assert!(line["timestamp"].as_str().unwrap().ends_with('Z'));
+        let timestamp = line["timestamp"].as_str().unwrap();
+        assert!(timestamp.len() == "2026-11-22T10:00:00.123456Z".len() && timestamp.ends_with('Z'));
+        assert!(timestamp.parse::<Timestamp>().is_ok(), "{timestamp}");
         let others: Vec<_> = line.iter().filter(|(name, _)| *name != "timestamp").collect();
         let expected = serde_json::json!({
             "attempt": 2, "correlation_id": "c-1", "level": "INFO", "message": "posted 3 commands",

@@ -109,7 +109,13 @@ pub const MEASURES: &[Measure] = &[
         Unit::Count,
         "Messages in the log that a consumer has not passed yet, by consumer.",
     ),
-    gauge("store_wal_bytes", Unit::Bytes, "Size of the write-ahead log."),
+    seconds("store_settle_seconds", "Time it took to move a part of the journal into the database."),
+    gauge(
+        "store_unsettled_bytes",
+        Unit::Bytes,
+        "What was moved into the database last, as it was in the journal.",
+    ),
+    gauge("store_wal_bytes", Unit::Bytes, "Size of the database's write-ahead log."),
     // Services.
     counter("commit_retries_total", "Decisions taken again after a conflict."),
     counters("cache_hits_total", "Reads answered from a cache, by cache."),

@@ -15,6 +15,7 @@ use moka::sync::Cache;
 use ports::Sources;
 use sha2::{Digest, Sha256};
 
+use crate::body::{self, BATCHES};
 use crate::{Principal, Problem, Refused};
 
 /// The most tokens that are remembered.
@@ -60,6 +61,14 @@ async fn check<V: Verifier>(
     match bearer(request.headers()).and_then(|token| token.map(|token| tokens.principal(token)).transpose()) {
         Ok(Some(principal)) => {
             request.extensions_mut().insert(principal);
+            // Only now is the body of a batch read, and before anybody can refuse it for another reason: its sender hears
+            // an answer once she has been heard.
+            if request.uri().path() == BATCHES {
+                request = match body::gathered(request).await {
+                    Ok(request) => request,
+                    Err(problem) => return body::unheard(problem),
+                };
+            }
             next.run(request).await
         }
         Ok(None) => next.run(request).await,

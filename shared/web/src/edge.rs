@@ -10,14 +10,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, RETRY_AFTER,
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, RETRY_AFTER,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
+use http_body_util::BodyExt;
 use kernel::CorrelationId;
 use ports::Sources;
 use runtime::{Fault, SPANS, Trace, Traceparent};
@@ -25,11 +27,12 @@ use tokio::sync::Semaphore;
 use tower_http::cors::CorsLayer;
 use tracing::Instrument;
 
-use crate::headers::CORRELATION_ID;
+use crate::body::BATCHES;
+use crate::headers::{CORRELATION_ID, IDEMPOTENCY_KEY, PREFER, TRACEPARENT};
 use crate::limits::Limits;
 use crate::measures::{Measures, NO_ROUTE};
 use crate::passage::{PASSAGE, Passage};
-use crate::settings::{BODY_MAX, REQUEST_MAX};
+use crate::settings::REQUEST_MAX;
 use crate::{HttpSettings, Problem, Share, address, body, entity_tag, headers, problem};
 
 /// When to ask again where there was no room: requests are done within milliseconds, and one second is the least that
@@ -45,6 +48,7 @@ struct Edge {
     sources: Sources,
     room: Semaphore,
     waiting_room: Semaphore,
+    batches_room: Arc<Semaphore>,
     limits: Arc<Limits>,
     measures: Measures,
     transport_security: Option<HeaderValue>,
@@ -60,6 +64,7 @@ pub fn finish(router: Router, settings: HttpSettings, sources: Sources) -> Route
         sources,
         room: Semaphore::new(settings.in_flight_max.min(Semaphore::MAX_PERMITS)),
         waiting_room: Semaphore::new(settings.waiting_max.min(Semaphore::MAX_PERMITS)),
+        batches_room: Arc::new(Semaphore::new(settings.batches_max.min(Semaphore::MAX_PERMITS))),
         limits: Arc::new(Limits::new(settings.rate_limits)),
         measures: Measures::default(),
         transport_security: settings.strict_transport_security.and_then(headers::strict_transport_security),
@@ -77,7 +82,7 @@ fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
     if origins.is_empty() {
         return None;
     }
-    let asked = ["idempotency-key", "prefer", "traceparent", "x-correlation-id"].map(HeaderName::from_static);
+    let asked = [IDEMPOTENCY_KEY, PREFER, TRACEPARENT, CORRELATION_ID];
     let told = [
         "idempotency-replayed",
         "ratelimit-limit",
@@ -112,7 +117,7 @@ fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
 async fn pass(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let (trace, parent) = trace(request.headers(), edge.settings.traced, &edge.sources);
-    let passage = Arc::new(edge.passage(trace));
+    let passage = Arc::new(Passage::new(trace, Arc::clone(&edge.limits)));
     let correlation_id = passage.trace.correlation_id.as_str();
     let span = tracing::info_span!("request", correlation_id);
     let method = request.method().clone();
@@ -128,7 +133,7 @@ async fn pass(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Re
     if let Ok(correlation_id) = HeaderValue::from_str(correlation_id) {
         headers.insert(CORRELATION_ID, correlation_id);
     }
-    if let Some(allowance) = passage.allowance.get() {
+    if let Some(allowance) = passage.allowance() {
         allowance.write(headers);
     }
     let took = started.elapsed();
@@ -186,31 +191,20 @@ impl Answered<'_> {
 }
 
 impl Edge {
-    fn passage(&self, trace: Trace) -> Passage {
-        Passage {
-            trace,
-            limits: Arc::clone(&self.limits),
-            user_id: Default::default(),
-            allowance: Default::default(),
-        }
-    }
-
     /// Has the request answered by its handler, or by a problem.
     async fn answer(&self, route: &str, passage: &Passage, request: Request, next: Next) -> Response {
         let known_tags = matches!(*request.method(), Method::GET | Method::HEAD)
             .then(|| entity_tag::known_tags(request.headers()));
         let answer = async {
-            self.admit(route, passage, &request).map_err(unheard)?;
-            let body = tokio::time::timeout(BODY_MAX, body::gathered(request)).await;
-            let request = body.unwrap_or_else(|_| Err(body::too_slow())).map_err(unheard)?;
+            self.admit(route, passage, &request).map_err(body::unheard)?;
+            if request.uri().path() == BATCHES {
+                return self.answer_batch(passage, request, next).await;
+            }
+            let request = body::gathered(request).await.map_err(body::unheard)?;
             // Only now: whoever sends her body slowly takes up a connection, and no room that others need.
             let room = if asks_to_wait(&request) { &self.waiting_room } else { &self.room };
             let _place = room.try_acquire().map_err(|_| problem::busy(BUSY_RETRY_AFTER).into_response())?;
-            let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
-            let answer =
-                tokio::time::timeout(REQUEST_MAX, answer).await.map_err(|_| timed_out().into_response())?;
-            let response =
-                explained(answer.map_err(|panic| Problem::from(fault_of(panic.as_ref())).into_response())?);
+            let response = handled(request, next).await?;
             match known_tags {
                 Some(known) => entity_tag::tag(response, &known).await.map_err(Problem::into_response),
                 None => Ok(response),
@@ -219,11 +213,33 @@ impl Edge {
         answer.await.unwrap_or_else(|refused| refused)
     }
 
+    /// Has a batch answered. It has a place from before its body is read, so that no more large ones are held than there
+    /// are places, until the last of its answer is written; the body is read once its sender is known.
+    async fn answer_batch(
+        &self,
+        passage: &Passage,
+        request: Request,
+        next: Next,
+    ) -> Result<Response, Response> {
+        let Ok(place) = Arc::clone(&self.batches_room).try_acquire_owned() else {
+            body::discarded(request).await.map_err(body::unheard)?;
+            return Err(problem::busy(BUSY_RETRY_AFTER).into_response());
+        };
+        let response = handled(request, next).await?;
+        if passage.user_id.get().is_none() {
+            return Err(body::unheard(response));
+        }
+        Ok(response.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                let _until_the_last = &place;
+                frame
+            }))
+        }))
+    }
+
     /// Refuses what need not be looked at any further.
     fn admit(&self, route: &str, passage: &Passage, request: &Request) -> Result<(), Problem> {
-        if body::is_declared_too_large(request.headers()) {
-            return Err(body::too_large());
-        }
+        body::check_declared(request)?;
         // Whoever guesses passwords is not signed in: there an address is all that can be counted.
         let is_before_sign_in = request.method() == Method::POST && route.starts_with("/auth/");
         match address::client_address(request, &self.settings.trusted_proxies) {
@@ -237,29 +253,26 @@ impl Edge {
 
 /// Whether the sender wants to wait for what is done behind the answer: it may take seconds, and none of them is work.
 fn asks_to_wait(request: &Request) -> bool {
-    request.headers().contains_key("prefer")
+    request.headers().contains_key(PREFER)
         || request.uri().query().is_some_and(|query| query.contains("min_version="))
 }
 
-/// Refuses a request whose body was not read to its end. What is left of it would be taken for the next request, so the
-/// connection ends with this answer, and says so (RFC 9112, section 9.6).
-fn unheard(problem: Problem) -> Response {
-    let mut response = problem.into_response();
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    response
+/// What the handler answers, or a problem if it fails or takes too long.
+async fn handled(request: Request, next: Next) -> Result<Response, Response> {
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let answer = tokio::time::timeout(REQUEST_MAX, answer).await.map_err(|_| timed_out().into_response())?;
+    Ok(explained(answer.map_err(|panic| Problem::from(fault_of(panic.as_ref())).into_response())?))
 }
 
 /// The correlation id and the trace that the sender began, or else ones that begin here; and the sender's span, if she
 /// has one. Of the traces that begin here, a share is recorded.
 fn trace(headers: &HeaderMap, traced: Share, sources: &Sources) -> (Trace, Option<String>) {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let mut trace = Trace::begin(sources);
-    if let Some(correlation_id) =
-        text(CORRELATION_ID.as_str()).and_then(|id| id.parse::<CorrelationId>().ok())
-    {
+    if let Some(correlation_id) = text(CORRELATION_ID).and_then(|id| id.parse::<CorrelationId>().ok()) {
         trace.correlation_id = correlation_id;
     }
-    let sender = text("traceparent").and_then(Traceparent::read);
+    let sender = text(TRACEPARENT).and_then(Traceparent::read);
     let changed = Traceparent::read(&trace.traceparent).and_then(|ours| match sender {
         // The trace is the sender's, the span within it is ours.
         Some(sender) => Some(sender.with_span(ours.span_id)),

@@ -10,6 +10,7 @@ use axum::response::Response;
 use kernel::{AccountId, MessageId, NotificationId, OperationId, SessionId, UserId};
 use serde::de::DeserializeOwned;
 
+use crate::headers::PREFER;
 use crate::wrong::{self, Wrong};
 use crate::{Problem, not_found};
 
@@ -111,7 +112,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Wait {
 }
 
 fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
-    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let values = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
     let waits = values.flat_map(|value| value.split(',')).filter_map(|preference| {
         let (name, value) = preference.split(';').next()?.split_once('=')?;
         name.trim().eq_ignore_ascii_case("wait").then(|| value.trim().trim_matches('"'))

@@ -61,5 +61,19 @@ pub(crate) fn has_type(headers: &HeaderMap, media_type: &str) -> bool {
     }
 }
 
+// A name that is no constant is read letter by letter wherever it is used.
+
 /// The name of the header that carries the correlation id.
 pub(crate) const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+/// The trace and span of the sender (W3C Trace Context).
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// What makes a repetition of a request known as one.
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// How the sender would like to be answered (RFC 7240).
+pub(crate) const PREFER: HeaderName = HeaderName::from_static("prefer");
+/// How much may be sent at once.
+pub(crate) const RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
+/// How much of it may still be sent.
+pub(crate) const RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+/// When all of it may be sent again, in seconds.
+pub(crate) const RATELIMIT_RESET: HeaderName = HeaderName::from_static("ratelimit-reset");

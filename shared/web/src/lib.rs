@@ -5,9 +5,9 @@
 //! - [`authenticate`] reads bearer tokens; a gateway that has checked them already puts the [`Principal`] in itself.
 //! - [`Signed`], [`Operator`], [`Traced`], [`Body`], [`PathId`], [`Params`] and [`Wait`] read a request; each refuses it
 //!   with a [`Problem`] (RFC 9457).
-//! - [`AmountText`], [`Listing`], [`Paging`], [`cursor`] and [`answered`] are the shapes on the wire.
+//! - [`AmountText`], [`Listing`], [`Paging`], [`cursor`], [`answered`] and [`lines`] are the shapes on the wire.
 //!
-//! Bounds: a body of 64 KiB, 30 seconds a request, a fixed number of requests in flight and of remembered tokens,
+//! Bounds: a body of 64 KiB, one of 1 MiB where many things come at once, 30 seconds a request, a fixed number of requests in flight and of remembered tokens,
 //! people and addresses. Absent on purpose: sessions, cookies, content negotiation, compression, and any
 //! knowledge of a service or of the world it runs in.
 #![warn(missing_docs)]
@@ -38,20 +38,21 @@ mod wrong;
 
 pub use address::{InvalidNetwork, Network};
 pub use amount::{AmountText, parse_currency};
-pub use answer::answered;
+pub use answer::{accepts_lines, answered, lines};
 pub use authentication::{Verifier, authenticate};
 pub use axum::http::StatusCode;
-pub use body::{BODY_BYTES_MAX, Body};
+pub use body::{BATCH_BYTES_MAX, BATCHES, BODY_BYTES_MAX, Body, read_json};
 pub use documented::{WriteHeaders, describe, problem_responses};
 pub use edge::finish;
 pub use extract::{Identifier, Params, PathId, WAIT_MAX, Wait};
 pub use limits::RateLimits;
 pub use listing::{LIMIT_DEFAULT, LIMIT_MAX, Listing, Page, Paging};
+pub use passage::charge;
 pub use principal::{OPERATORS, Principal, Refused};
 pub use problem::{FieldError, Problem, not_found};
-pub use settings::{HttpSettings, REQUESTS_MAX, WAITING_REQUESTS_MAX};
+pub use settings::{BATCHES_MAX, HttpSettings, REQUESTS_MAX, WAITING_REQUESTS_MAX};
 pub use share::{InvalidShare, Share};
-pub use signed::{Operator, Signed, Traced};
+pub use signed::{Operator, Signed, Traced, check_idempotency_key};
 
 #[doc(hidden)]
 pub use utoipa;

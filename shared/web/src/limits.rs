@@ -10,7 +10,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
@@ -20,6 +20,7 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use crate::Problem;
+use crate::headers::{RATELIMIT_LIMIT, RATELIMIT_REMAINING, RATELIMIT_RESET};
 use crate::problem::whole_seconds;
 
 /// The most keys of each kind; beyond it those unused for the longest time are forgotten.
@@ -79,14 +80,18 @@ impl Limits {
         Self { users: limits.per_user.map(Buckets::new), addresses: limits.per_address.map(Buckets::new) }
     }
 
-    /// Takes one request from what a person may send.
-    pub fn check_user(&self, user_id: UserId) -> Result<Option<Allowance>, (Allowance, Problem)> {
-        self.users.as_ref().map(|users| users.check(user_id)).transpose()
+    /// Takes so many requests from what a person may send.
+    pub fn check_user(
+        &self,
+        user_id: UserId,
+        requests: NonZeroU32,
+    ) -> Result<Option<Allowance>, (Allowance, Problem)> {
+        self.users.as_ref().map(|users| users.check(user_id, requests)).transpose()
     }
 
     /// Takes one request from what an address may send.
     pub fn check_address(&self, address: IpAddr) -> Result<Option<Allowance>, (Allowance, Problem)> {
-        self.addresses.as_ref().map(|addresses| addresses.check(address)).transpose()
+        self.addresses.as_ref().map(|addresses| addresses.check(address, NonZeroU32::MIN)).transpose()
     }
 }
 
@@ -100,11 +105,13 @@ impl<K: Eq + Hash + Send + Sync + 'static> Buckets<K> {
         Self { quota, clock: DefaultClock::default(), by_key }
     }
 
-    fn check(&self, key: K) -> Result<Allowance, (Allowance, Problem)> {
+    /// Takes so many requests from a bucket; more than it ever holds take all of it.
+    fn check(&self, key: K, requests: NonZeroU32) -> Result<Allowance, (Allowance, Problem)> {
         let limit = self.quota.burst_size().get();
         let bucket =
             self.by_key.get_with(key, || Arc::new(RateLimiter::direct(self.quota).with_middleware()));
-        match bucket.check() {
+        let checked = bucket.check_n(requests.min(self.quota.burst_size()));
+        match checked.unwrap_or_else(|_| unreachable!("a bucket holds a burst")) {
             Ok(state) => {
                 let remaining = state.remaining_burst_capacity().min(limit);
                 let reset = refilled_after(self.quota, limit - remaining);
@@ -133,8 +140,8 @@ fn refilled_after(quota: Quota, requests: u32) -> Duration {
 impl Allowance {
     /// Writes what is left, modelled on the IETF draft `draft-ietf-httpapi-ratelimit-headers`.
     pub fn write(self, headers: &mut HeaderMap) {
-        headers.insert(HeaderName::from_static("ratelimit-limit"), self.limit.into());
-        headers.insert(HeaderName::from_static("ratelimit-remaining"), self.remaining.into());
-        headers.insert(HeaderName::from_static("ratelimit-reset"), self.reset_seconds.into());
+        headers.insert(RATELIMIT_LIMIT, self.limit.into());
+        headers.insert(RATELIMIT_REMAINING, self.remaining.into());
+        headers.insert(RATELIMIT_RESET, self.reset_seconds.into());
     }
 }

@@ -11,7 +11,7 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use runtime::{Fault, OnceRefused, Refusal};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -239,6 +239,23 @@ impl IntoResponse for Problem {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         response
+    }
+}
+
+/// As a part of an answer, which names its request itself.
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Parts { status, code, detail, errors, .. } = self.0.as_ref();
+        let wire = Wire {
+            r#type: &type_of(code),
+            title: &title_of(code),
+            status: status.as_u16(),
+            detail,
+            code,
+            errors,
+            correlation_id: None,
+        };
+        wire.serialize(serializer)
     }
 }
 

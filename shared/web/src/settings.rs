@@ -15,6 +15,8 @@ pub(crate) const REQUEST_MAX: Duration = Duration::from_secs(30);
 pub const REQUESTS_MAX: usize = 512;
 /// The most requests at once that wait.
 pub const WAITING_REQUESTS_MAX: usize = 2_048;
+/// The most batches that are worked on at once.
+pub const BATCHES_MAX: usize = 16;
 
 const _: () =
     assert!(WAIT_MAX.as_secs() < REQUEST_MAX.as_secs(), "a wait ends before its request is given up");
@@ -36,6 +38,9 @@ pub struct HttpSettings {
     /// The most requests at once that asked to wait for what is done behind the answer; further ones are refused with
     /// 503. They have room of their own, so that they keep out nobody who is served in a moment.
     pub waiting_max: usize,
+    /// The most batches that are worked on at once; further ones are refused with 503. Each may have a body of 1 MiB, and as
+    /// many messages to the ledger as it has operations.
+    pub batches_max: usize,
     /// Which requests are logged; one that failed or was slow always is.
     pub logged: Share,
     /// Which traces that begin here are recorded; of one that the sender began, she has decided.
@@ -51,6 +56,7 @@ impl Default for HttpSettings {
             strict_transport_security: None,
             in_flight_max: REQUESTS_MAX,
             waiting_max: WAITING_REQUESTS_MAX,
+            batches_max: BATCHES_MAX,
             logged: Share::ALL,
             traced: Share::NONE,
         }

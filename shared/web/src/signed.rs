@@ -5,6 +5,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use runtime::{Caller, Trace};
 
+use crate::headers::IDEMPOTENCY_KEY;
 use crate::{OPERATORS, Principal, Problem, passage};
 
 /// The longest Idempotency-Key, in bytes.
@@ -72,23 +73,36 @@ fn caller(parts: &Parts, principal: &Principal) -> Result<Caller, Problem> {
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let mut values = headers.get_all("idempotency-key").iter();
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else {
         return Ok(None);
     };
-    let is_plain = value.as_bytes().iter().all(u8::is_ascii_graphic);
     match value.to_str() {
-        Ok(key)
-            if is_plain
-                && (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&key.len())
-                && values.next().is_none() =>
-        {
+        Ok(key) if values.next().is_none() => {
+            check_idempotency_key(key)?;
             Ok(Some(key.to_owned()))
         }
-        _ => Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "INVALID_IDEMPOTENCY_KEY",
-            "An Idempotency-Key is sent once and has 1 to 255 visible ASCII characters.",
-        )),
+        _ => Err(invalid_idempotency_key()),
     }
+}
+
+/// Refuses what is no key of a request.
+///
+/// # Errors
+/// 400 `INVALID_IDEMPOTENCY_KEY`.
+pub fn check_idempotency_key(key: &str) -> Result<(), Problem> {
+    let is_plain = key.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_plain && (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&key.len()) {
+        Ok(())
+    } else {
+        Err(invalid_idempotency_key())
+    }
+}
+
+fn invalid_idempotency_key() -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "INVALID_IDEMPOTENCY_KEY",
+        "An Idempotency-Key is sent once and has 1 to 255 visible ASCII characters.",
+    )
 }

@@ -1,6 +1,7 @@
 //! The whole of it in process: a small bank behind the edge, asked as a client asks.
 
 mod bad_input;
+mod batches;
 mod decoders;
 mod edge;
 mod limits;

@@ -1,94 +1,9 @@
-//! The bugs: what each is, which text of which file it takes the place of, and who has to catch it.
+//! The bugs.
 //!
 //! They are mistakes that somebody has made in a bank, or might make here in an afternoon. Where this design has no place
 //! for one, the nearest that it has a place for is planted, and the story says what that comes to.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
-
-use crate::Fault;
-
-/// A bug that may be planted.
-pub struct Bug {
-    /// Its name on the command line.
-    pub name: &'static str,
-    /// What is wrong with it, for the table.
-    pub story: &'static str,
-    /// Who has to catch it.
-    pub guard: Guard,
-    /// How it is planted.
-    pub edits: &'static [Edit],
-}
-
-/// A text that gives way to another.
-pub struct Edit {
-    /// The file, seen from the root of the tree.
-    pub file: &'static str,
-    /// What is there, exactly once.
-    pub find: &'static str,
-    /// What is there with the bug.
-    pub replace: &'static str,
-}
-
-/// Who has to catch a bug.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Guard {
-    /// The simulation.
-    Simulation,
-    /// The tests of a package that have this in their names.
-    Tests {
-        /// The package.
-        package: &'static str,
-        /// What is in their names.
-        filter: &'static str,
-    },
-}
-
-impl fmt::Display for Guard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Simulation => f.write_str("the simulation"),
-            Self::Tests { package, filter } => write!(f, "the tests of {package} on {filter}"),
-        }
-    }
-}
-
-/// A file as it is, and as it is with a bug.
-pub struct Planted {
-    /// The file.
-    pub path: PathBuf,
-    /// Its text.
-    pub without: String,
-    /// Its text with the bug.
-    pub with_bug: String,
-}
-
-/// The files that a bug changes in the tree at `root`; nothing is written.
-///
-/// # Errors
-/// A file cannot be read, or a text is not there exactly once.
-pub fn planted(bug: &Bug, root: &Path) -> Result<Vec<Planted>, Fault> {
-    let mut files: BTreeMap<PathBuf, (String, String)> = BTreeMap::new();
-    for Edit { file, find, replace } in bug.edits {
-        let path = root.join(file);
-        if !files.contains_key(&path) {
-            let text = fs::read_to_string(&path).map_err(Fault::file(&path))?;
-            files.insert(path.clone(), (text.clone(), text));
-        }
-        let Some((_, text)) = files.get_mut(&path) else { continue };
-        let count = text.matches(find).count();
-        if count != 1 {
-            let name = bug.name;
-            return Err(Fault::Sabotage(format!(
-                "{name} looks for a text that is {count} times in {file}: {find}"
-            )));
-        }
-        *text = text.replacen(find, replace, 1);
-    }
-    Ok(files.into_iter().map(|(path, (without, with_bug))| Planted { path, without, with_bug }).collect())
-}
+use super::bug::{Bug, Edit, Guard};
 
 const LEDGER_CONSUMERS: &str = "services/ledger/src/consumers.rs";
 const LEDGER_DOMAIN: &str = "services/ledger/src/domain.rs";
@@ -192,8 +107,8 @@ pub const BUGS: &[Bug] = &[
         guard: Guard::Tests { package: "runtime", filter: "cache" },
         edits: &[Edit {
             file: "shared/runtime/src/cache.rs",
-            find: "Some(kept) if kept.value().revision >= offered.revision => Op::Nop,",
-            replace: "Some(kept) if kept.value().revision == offered.revision => Op::Nop,",
+            find: "is_some_and(|kept| kept.revision >= offered.revision);",
+            replace: "is_some_and(|kept| kept.revision == offered.revision);",
         }],
     },
     Bug {
@@ -298,9 +213,9 @@ pub const BUGS: &[Bug] = &[
         story: "a repeated request is answered with the operation as it is now, not with the first answer",
         guard: Guard::Simulation,
         edits: &[Edit {
-            file: "services/banking/src/lib.rs",
-            find: "Ok(Operation { status: Status::Pending, concluded_at: None, ..operation })",
-            replace: "Ok(operation)",
+            file: "services/banking/src/submission.rs",
+            find: "let answer = Operation { status: Status::Pending, concluded_at: None, ..operation };",
+            replace: "let answer = operation;",
         }],
     },
     Bug {
@@ -437,7 +352,7 @@ pub const BUGS: &[Bug] = &[
         story: "the log is trimmed behind the fastest consumer and not behind the slowest",
         guard: Guard::Tests { package: "embedded", filter: "queues" },
         edits: &[Edit {
-            file: "adapters/embedded/src/log.rs",
+            file: "adapters/embedded/src/settle.rs",
             find: "*least = cursor.min(*least)",
             replace: "*least = cursor.max(*least)",
         }],
@@ -458,8 +373,8 @@ pub const BUGS: &[Bug] = &[
         guard: Guard::Tests { package: "embedded", filter: "retries" },
         edits: &[Edit {
             file: "adapters/embedded/src/group.rs",
-            find: "self.execute(sql, params![consumer, at.as_millis(), attempt, reason, encoded(envelope)?])",
-            replace: "encoded(envelope).map(|_| _ = (sql, at, attempt, reason))",
+            find: "self.changes.retries.insert(retry_id, Some(retry));\n                return Ok(());",
+            replace: "let _ = (retry_id, retry);\n                return Ok(());",
         }],
     },
     Bug {
@@ -468,8 +383,42 @@ pub const BUGS: &[Bug] = &[
         guard: Guard::Tests { package: "embedded", filter: "retries" },
         edits: &[Edit {
             file: "adapters/embedded/src/group.rs",
-            find: "self.execute(sql, params![id, consumer, reason, attempt, died_at, encoded(envelope)?])?;",
-            replace: "let _ = (sql, id, reason, attempt, died_at, encoded(envelope)?);",
+            find: "self.changes.dead_letters.insert(dead_letter_id.to_string(), Some(letter));",
+            replace: "let _ = (dead_letter_id, letter);",
+        }],
+    },
+    Bug {
+        name: "the-lower-layer-counts",
+        story: "a reader sees what is being moved into the database, and not what has changed since",
+        guard: Guard::Tests { package: "embedded", filter: "overlay" },
+        edits: &[Edit {
+            file: "adapters/embedded/src/overlay.rs",
+            find: "self.upper.items.get(key).or_else(|| self.lower.items.get(key))",
+            replace: "self.lower.items.get(key).or_else(|| self.upper.items.get(key))",
+        }],
+    },
+    Bug {
+        name: "moved-and-not-noted",
+        story: "the database does not learn up to which group it has everything, and a start moves old groups over new rows",
+        guard: Guard::Tests { package: "embedded", filter: "settle" },
+        edits: &[Edit {
+            file: "adapters/embedded/src/settle.rs",
+            find: "        settle.execute([stored(unsettled.last)])?;",
+            replace: "        let _ = (&mut settle, stored(unsettled.last));",
+        }],
+    },
+    Bug {
+        name: "a-gap-in-the-journal-is-passed-over",
+        story: "a start goes on behind groups that are missing",
+        guard: Guard::Tests { package: "embedded", filter: "journal" },
+        edits: &[Edit {
+            file: "adapters/embedded/src/journal.rs",
+            find: "if number == last + 1 {",
+            replace: "if number > last {",
+        }, Edit {
+            file: "adapters/embedded/src/journal.rs",
+            find: "if first > last + 1 {",
+            replace: "if first > last + 1 && first == 0 {",
         }],
     },
 ];

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::bugs::{Bug, planted};
+use super::bug::{Bug, planted};
 use crate::process::{cargo, name_of, output_of, run, wait_at_most};
 use crate::{Fault, Workspace};
 

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use embedded::{Access, EmbeddedStore, Health, Options};
@@ -137,42 +138,47 @@ async fn many_commits_share_few_syncs() {
     assert!(groups < 500, "{groups} groups");
 }
 
+/// More at once than may wait. Whether any is refused depends on the disk; that a full queue refuses is held by the
+/// committer's own tests.
 #[tokio::test]
-async fn a_full_queue_refuses_and_loses_nothing() {
+async fn what_is_refused_is_not_there_and_the_rest_is() {
+    const COMMITS: usize = 20_000;
     let directory = Directory::new();
     let store = open(&directory.data());
-    store.commit(&create(&thing("first"))).await.unwrap();
-    // Somebody else holds the file, so that the committer waits while the queue fills.
-    let other = rusqlite::Connection::open(directory.data().join("bank.sqlite3")).unwrap();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut commits = tokio::task::JoinSet::new();
-    for number in 0..7_000 {
+    for number in 0..COMMITS {
         let store = store.clone();
-        commits.spawn(async move { (number, store.commit(&create(&thing(format!("{number}")))).await) });
+        let thing = Thing { text: "x".repeat(4_000), ..thing(format!("{number:05}")) };
+        commits.spawn(async move { (number, store.commit(&create(&thing)).await) });
     }
-    let (_, refused) = commits.join_next().await.unwrap().unwrap();
-    assert!(matches!(refused, Err(CommitError::Busy { .. })), "{refused:?}");
-    other.execute_batch("ROLLBACK").unwrap();
-    let mut written = Vec::new();
+    let mut written = BTreeSet::new();
     while let Some(result) = commits.join_next().await {
         match result.unwrap() {
-            (number, Ok(())) => written.push(key(&format!("{number}"))),
+            (number, Ok(())) => _ = written.insert(number),
             (_, Err(CommitError::Busy { .. })) => {}
             (_, Err(error)) => panic!("{error}"),
         }
     }
     assert!(written.len() >= 4_000, "{}", written.len());
-    let found = store.get(&written).await.unwrap();
-    assert!(found.iter().all(Option::is_some));
-    assert_eq!(store.scan(ITEMS, None, 10_000).await.unwrap().items.len(), written.len() + 1);
+    let (mut found, mut after) = (BTreeSet::new(), None);
+    loop {
+        let page = store.scan(ITEMS, after.as_ref(), 5_000).await.unwrap();
+        found.extend(page.items.iter().map(|item| item.key.partition.parse::<usize>().unwrap()));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, written);
 }
 
 /// A foreign key that is checked at COMMIT stands for a sync that fails there.
 #[tokio::test]
-async fn after_a_commit_that_failed_nothing_is_acknowledged() {
+async fn after_the_database_failed_nothing_is_acknowledged() {
     let directory = Directory::new();
     let store = open(&directory.data());
     store.commit(&create(&thing("a"))).await.unwrap();
+    store.flush().await;
     let other = rusqlite::Connection::open(directory.data().join("bank.sqlite3")).unwrap();
     other
         .execute_batch(
@@ -181,35 +187,30 @@ async fn after_a_commit_that_failed_nothing_is_acknowledged() {
              CREATE TRIGGER break_commit AFTER INSERT ON items BEGIN INSERT INTO child VALUES (1); END;",
         )
         .unwrap();
-    let unknown = store.commit(&create(&thing("b"))).await;
-    assert!(matches!(unknown, Err(CommitError::Unknown(_))), "{unknown:?}");
-    let reason = tokio::time::timeout(Duration::from_secs(1), store.failed()).await.unwrap();
+    store.commit(&create(&thing("b"))).await.unwrap();
+    let reason = tokio::time::timeout(Duration::from_secs(10), store.failed()).await.unwrap();
     assert!(reason.contains("FOREIGN KEY"), "{reason}");
     assert_eq!(store.health(), Health::Failed(reason));
     assert!(matches!(store.commit(&create(&thing("c"))).await, Err(CommitError::Busy { .. })));
-    assert_eq!(store.scan(ITEMS, None, 10).await.unwrap().items.len(), 1, "reads go on");
+    assert_eq!(store.scan(ITEMS, None, 10).await.unwrap().items.len(), 2, "reads go on");
 }
 
-/// An error before COMMIT means that nothing is there, and the store goes on.
+/// As somebody does who looks at the file with `sqlite3` and forgets to come to an end.
 #[tokio::test]
-async fn a_group_that_was_not_written_is_refused_whole_and_the_next_one_is_not() {
+async fn commits_go_on_while_somebody_has_the_database_locked() {
     let directory = Directory::new();
     let store = open(&directory.data());
     let other = rusqlite::Connection::open(directory.data().join("bank.sqlite3")).unwrap();
-    other
-        .execute_batch(
-            "CREATE TRIGGER full AFTER INSERT ON items WHEN new.partition = 'bad' BEGIN SELECT raise(ABORT, 'no'); END;",
-        )
-        .unwrap();
-    let mut transaction = emit(&["COMMON"]);
-    transaction.create(&thing("good")).unwrap();
-    transaction.create(&thing("bad")).unwrap();
-    let busy = store.commit(&transaction).await;
-    assert!(matches!(busy, Err(CommitError::Busy { .. })), "{busy:?}");
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for number in 0..20 {
+        store.commit(&create(&thing(format!("{number}")))).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
     assert_eq!(store.health(), Health::Serving);
-    assert!(store.get(&[key("good")]).await.unwrap()[0].is_none());
-    store.commit(&emit(&["RARE"])).await.unwrap();
-    assert_eq!(receive(&store, "all", 10).await.len(), 1);
+    assert_eq!(sqlite(&directory.data(), "SELECT count(*) FROM items"), 0);
+    other.execute_batch("ROLLBACK").unwrap();
+    store.flush().await;
+    assert_eq!(sqlite(&directory.data(), "SELECT count(*) FROM items"), 20);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

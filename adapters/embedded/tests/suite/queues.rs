@@ -238,6 +238,7 @@ async fn the_log_is_trimmed_up_to_the_slowest_consumer() {
     store.commit(&emit(&["RARE"])).await.unwrap();
     assert_eq!(receive(&store, "all", 100).await.len(), 1);
     assert_eq!(receive(&store, "rare", 100).await.len(), 1);
+    store.flush().await;
     assert_eq!(sqlite(&directory.data(), "SELECT max(sequence) FROM items_events"), 8);
 }
 

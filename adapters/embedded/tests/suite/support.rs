@@ -36,11 +36,23 @@ impl Directory {
     /// The files as a crash at this moment would leave them, under another name.
     pub fn crashed(&self, name: &str) -> PathBuf {
         let copy = self.0.join(name);
-        std::fs::create_dir(&copy).unwrap();
-        for file in ["bank.sqlite3", "bank.sqlite3-wal"] {
-            std::fs::copy(self.data().join(file), copy.join(file)).unwrap();
+        let settled = || sqlite(&self.data(), "SELECT settled FROM journal");
+        loop {
+            let before = settled();
+            std::fs::create_dir(&copy).unwrap();
+            for entry in std::fs::read_dir(self.data()).unwrap() {
+                let entry = entry.unwrap();
+                let name = entry.file_name().into_string().unwrap();
+                if name != "LOCK" && !name.ends_with("-shm") {
+                    std::fs::copy(entry.path(), copy.join(name)).unwrap();
+                }
+            }
+            // Otherwise something was moved meanwhile, and some of it is in no copy.
+            if settled() == before {
+                return copy;
+            }
+            std::fs::remove_dir_all(&copy).unwrap();
         }
-        copy
     }
 }
 

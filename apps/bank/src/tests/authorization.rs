@@ -1,6 +1,7 @@
 //! Nobody sees or moves another's money: every row of the table, asked by those who may not and by those who may.
 
 use axum::http::StatusCode;
+use serde_json::json;
 
 use super::bank::{Answer, Bank, Person};
 use super::operations::{Access, Filling, INVENTED, ROWS, Row};
@@ -127,6 +128,31 @@ async fn assert_only_real(
 fn assert_same(left: &Answer, right: &Answer) {
     let parts = |answer: &Answer| (answer.status, answer.headers.clone(), answer.text().to_owned());
     assert_eq!(parts(left), parts(right), "{} and {}", left.asked, right.asked);
+}
+
+#[tokio::test]
+async fn what_is_anothers_does_not_exist_in_a_batch() {
+    let bank = Bank::open().await;
+    let (ada, eve) = (bank.person("ada").await, bank.person("eve").await);
+    let (adas, eves) = (bank.belongings(&ada).await, bank.belongings(&eve).await);
+    bank.advance(NOT_FRESH);
+    let ask = async |ids: [&str; 3]| {
+        let moved =
+            |kind: &str| json!({"kind": kind, "idempotency_key": kind, "account_id": ids[0], "amount": "1"});
+        let transfer = json!({"kind": "TRANSFER", "idempotency_key": "TRANSFER", "from_account_id": ids[1],
+            "to_account_id": ids[2], "amount": "1"});
+        let call = bank.post("/batches").by(&eve);
+        let body = json!({"operations": [moved("DEPOSIT"), moved("WITHDRAW"), transfer]});
+        call.json(&body).send().await.must_be(200).json()
+    };
+    let (hers, own) = (adas.0["account_id"].as_str(), eves.0["account_id"].as_str());
+    let foreign = ask([hers, hers, own]).await;
+    assert_eq!(foreign, ask([INVENTED, INVENTED, own]).await);
+    assert_eq!(foreign, ask([MALFORMED, MALFORMED, own]).await);
+    for result in foreign["results"].as_array().unwrap() {
+        assert_eq!((&result["status"], &result["problem"]["code"]), (&json!(404), &json!("NOT_FOUND")));
+    }
+    bank.close().await;
 }
 
 #[tokio::test]

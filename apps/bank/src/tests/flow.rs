@@ -155,6 +155,8 @@ const MEASURED: &[&str] = &[
     "store_commit_seconds_count",
     "store_fsync_seconds_count",
     "store_queue_depth",
+    "store_settle_seconds_count",
+    "store_unsettled_bytes",
     "store_wal_bytes",
     "store_conflicts_total",
     "store_busy_total",
@@ -180,6 +182,7 @@ async fn the_measures_tell_of_the_traffic() {
     bank.get(format!("/accounts/{INVENTED}")).by(&ada).send().await.must_be(404);
     let measures = wait_until(async || {
         conflict(&bank, &ada).await;
+        bank.world.store.flush().await;
         let measures = bank.get("/metrics").send().await.must_be(200);
         (!measures.text().contains("store_conflicts_total 0\n")).then_some(measures)
     })

@@ -18,6 +18,7 @@ const WITHOUT_A_KEY: &[(&str, &str)] = &[
     ("/auth/sign-out-everywhere", "sessions that have ended have ended"),
     ("/auth/forgot-password", "each is a letter of its own"),
     ("/auth/reset-password", "a code is good once"),
+    ("/batches", "each of its operations has a key of its own"),
     ("/notifications/{notification_id}/read", "what was read stays read"),
     ("/ops/dead-letters/{dead_letter_id}/redrive", "a dead letter that was sent again is one no more"),
     ("/ops/audits", "one runs at a time, and moves nothing"),

@@ -59,6 +59,9 @@ const NEW_PASSWORD: Option<&str> =
 const REFRESH: Option<&str> = Some(r#"{"refresh_token": "token"}"#);
 const OPEN: Option<&str> = Some(r#"{"name": "{name}", "currency": "EUR"}"#);
 const MOVE: Option<&str> = Some(r#"{"account_id": "{account_id}", "amount": "0.01"}"#);
+const BATCH: Option<&str> = Some(
+    r#"{"operations": [{"kind": "DEPOSIT", "idempotency_key": "{name}", "account_id": "nobodys", "amount": "0.01"}]}"#,
+);
 const MOVE_BETWEEN: Option<&str> =
     Some(r#"{"from_account_id": "{from_account_id}", "to_account_id": "{to_account_id}", "amount": "0.01"}"#);
 
@@ -83,6 +86,8 @@ pub const ROWS: &[Row] = &[
     post("/deposit", ACCOUNT, MOVE),
     post("/withdraw", ACCOUNT, MOVE),
     post("/transfer", TRANSFER, MOVE_BETWEEN),
+    // The accounts that its operations name are looked at one by one.
+    post("/batches", SignedIn, BATCH),
     get("/operation-status/{operation_id}", OPERATION),
     get("/operations", SignedIn),
     get("/operations/{operation_id}/timeline", OPERATION),

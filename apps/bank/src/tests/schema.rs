@@ -31,7 +31,20 @@ pub fn faults(document: &Value, schema: &Value, value: &Value, place: &str) -> V
                 }
             }
             "properties" => found.extend(member_faults(document, schema, value, place)),
-            "type" | "enum" | "required" | "additionalProperties" | "minLength" | "maxLength" => {}
+            "minItems" if count(value).is_some_and(|count| Some(count) < said.as_u64()) => {
+                found.push(format!("{place} has fewer items than {said}"));
+            }
+            "maxItems" if count(value).is_some_and(|count| Some(count) > said.as_u64()) => {
+                found.push(format!("{place} has more items than {said}"));
+            }
+            "type"
+            | "enum"
+            | "required"
+            | "additionalProperties"
+            | "minLength"
+            | "maxLength"
+            | "minItems"
+            | "maxItems" => {}
             remark if REMARKS.contains(&remark) => {}
             unknown => found.push(format!("{place} has a schema with {unknown}, which is not understood")),
         }
@@ -66,6 +79,11 @@ fn length(value: &Value) -> Option<u64> {
     value.as_str().map(|text| text.chars().fold(0, |count, _| count + 1))
 }
 
+/// How many items a list has.
+fn count(value: &Value) -> Option<u64> {
+    value.as_array().map(|items| items.iter().fold(0, |count, _| count + 1))
+}
+
 fn member_faults(document: &Value, schema: &Map<String, Value>, value: &Value, place: &str) -> Vec<String> {
     let (Some(members), Some(known)) = (value.as_object(), schema["properties"].as_object()) else {
         return Vec::new();
@@ -94,6 +112,7 @@ fn values_are_told_apart() {
             "unit": unit,
             "count": {"type": ["integer", "null"], "format": "int64"},
             "list": {"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 2}},
+            "pair": {"type": "array", "minItems": 1, "maxItems": 2},
         },
     });
     for (value, faulty) in [
@@ -107,6 +126,9 @@ fn values_are_told_apart() {
         (json!({"unit": "EUR", "list": ["a", 1]}), Some("sum/list/1")),
         (json!({"unit": "EUR", "list": ["ab", ""]}), Some("sum/list/1")),
         (json!({"unit": "EUR", "list": ["abc"]}), Some("sum/list/0")),
+        (json!({"unit": "EUR", "pair": [1, 2]}), None),
+        (json!({"unit": "EUR", "pair": []}), Some("sum/pair")),
+        (json!({"unit": "EUR", "pair": [1, 2, 3]}), Some("sum/pair")),
         (json!({"unit": "EUR", "more": true}), Some("sum/more")),
         (json!([]), Some("sum")),
     ] {

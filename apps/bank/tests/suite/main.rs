@@ -5,6 +5,7 @@ mod audit;
 mod commands;
 mod crowd;
 mod demo;
+mod import;
 mod mail;
 mod mail_server;
 mod operating;

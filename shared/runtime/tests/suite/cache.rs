@@ -85,3 +85,15 @@ async fn a_cache_is_bounded() {
     }
     assert!(misses > 500, "{misses} of 1000");
 }
+
+#[tokio::test]
+async fn what_is_asked_for_stays_while_others_come_and_go() {
+    let cache = RecordCache::new("test", 1_000);
+    cache.offer(1, held("asked for", 1));
+    cache.offer(2, held("never asked for", 1));
+    for key in 10..10_000 {
+        cache.offer(key, held("any", 1));
+        assert_eq!(cached(&cache).await.as_deref(), Some("asked for"), "{key}");
+    }
+    assert_eq!(cache.get(&2), None);
+}

@@ -1,0 +1,145 @@
+use std::convert::Infallible;
+use std::os::unix::fs::FileExt as _;
+
+use super::*;
+use crate::fixture::Directory;
+
+impl Directory {
+    fn bytes(&self, slot: usize) -> Vec<u8> {
+        std::fs::read(path(&self.0, slot)).unwrap()
+    }
+
+    /// The groups that are read behind `settled`: their payloads, and the number of the last.
+    fn read(&self, settled: u64) -> Result<(Vec<Vec<u8>>, u64), ReadError> {
+        let mut payloads = Vec::new();
+        let last = read(&self.0, settled, |payload| {
+            payloads.push(payload.to_vec());
+            Ok::<(), ReadError>(())
+        })?;
+        Ok((payloads, last))
+    }
+
+    /// Changes one byte of a file.
+    fn damage(&self, slot: usize, offset: u64) {
+        let file = File::options().read(true).write(true).open(path(&self.0, slot)).unwrap();
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, offset).unwrap();
+        file.write_all_at(&[!byte[0]], offset).unwrap();
+    }
+}
+
+impl Journal {
+    fn add(&mut self, settled: u64, payload: &[u8]) -> Result<u64, AppendError> {
+        let encode = |frame: &mut Vec<u8>| {
+            frame.extend_from_slice(payload);
+            Ok::<(), Infallible>(())
+        };
+        self.append(settled, encode).map(|(number, _)| number)
+    }
+}
+
+/// So large that three fill a file.
+fn third(byte: u8) -> Vec<u8> {
+    vec![byte; usize::try_from(SLOT_BYTES / 3).unwrap() - HEADER_BYTES]
+}
+
+#[test]
+fn groups_are_read_as_they_were_written_and_behind_what_is_settled() {
+    let directory = Directory::new("journal-read");
+    let mut journal = Journal::begin(&directory.0, 0).unwrap();
+    assert_eq!(directory.read(0).unwrap(), (Vec::new(), 0));
+    for (number, payload) in [(1, &b"one"[..]), (2, b""), (3, b"three")] {
+        assert_eq!(journal.add(0, payload).unwrap(), number);
+    }
+    assert_eq!(journal.last(), 3);
+    assert_eq!(directory.read(0).unwrap(), (vec![b"one".to_vec(), vec![], b"three".to_vec()], 3));
+    assert_eq!(directory.read(2).unwrap(), (vec![b"three".to_vec()], 3));
+    assert_eq!(directory.read(3).unwrap(), (Vec::new(), 3));
+    assert_eq!(directory.read(9).unwrap(), (Vec::new(), 9));
+}
+
+#[test]
+fn a_file_has_its_size_from_the_start_and_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = Directory::new("journal-size");
+    let mut journal = Journal::begin(&directory.0, 0).unwrap();
+    journal.add(0, b"one").unwrap();
+    let metadata = std::fs::metadata(path(&directory.0, 0)).unwrap();
+    assert_eq!((metadata.len(), metadata.permissions().mode() & 0o777), (SLOT_BYTES, 0o600));
+}
+
+#[test]
+fn what_was_cut_short_or_damaged_ends_the_journal() {
+    let directory = Directory::new("journal-torn");
+    let mut journal = Journal::begin(&directory.0, 0).unwrap();
+    journal.add(0, b"one").unwrap();
+    journal.add(0, b"two").unwrap();
+    // Of the second frame: its length, checksum, number, and payload.
+    let second = (HEADER_BYTES + 3) as u64;
+    for offset in [0, 4, 8, HEADER_BYTES as u64] {
+        directory.damage(0, second + offset);
+        assert_eq!(directory.read(0).unwrap(), (vec![b"one".to_vec()], 1), "{offset}");
+        directory.damage(0, second + offset);
+    }
+    assert_eq!(directory.read(0).unwrap().1, 2);
+}
+
+#[test]
+fn files_that_the_database_has_are_used_again() {
+    let directory = Directory::new("journal-again");
+    let mut journal = Journal::begin(&directory.0, 0).unwrap();
+    for byte in 1..=9 {
+        journal.add(0, &third(byte)).unwrap();
+    }
+    assert_eq!(paths(&directory.0).unwrap().len(), 3);
+    // Groups 1 to 3 are settled: their file is the next, and what is left in it counts no more.
+    assert_eq!(journal.add(3, b"ten").unwrap(), 10);
+    assert_eq!(paths(&directory.0).unwrap().len(), 3);
+    let (payloads, last) = directory.read(3).unwrap();
+    assert_eq!((payloads.len(), last), (7, 10));
+    assert_eq!((payloads[0][0], &payloads[6][..]), (4, &b"ten"[..]));
+    assert_eq!(run_of(&directory.bytes(0)), Some((10, 10)));
+    // One who reads behind an older moment finds out that it is gone.
+    assert!(matches!(directory.read(2), Err(ReadError::Gap { missing: 3, found: 4 })));
+}
+
+#[test]
+fn a_full_journal_takes_nothing_until_something_is_settled() {
+    let directory = Directory::new("journal-full");
+    let mut journal = Journal::begin(&directory.0, 0).unwrap();
+    let whole = vec![7; usize::try_from(SLOT_BYTES).unwrap() - HEADER_BYTES];
+    for _ in 0..SLOTS_MAX {
+        journal.add(0, &whole).unwrap();
+    }
+    assert!(matches!(journal.add(0, b"more"), Err(AppendError::Full)));
+    assert_eq!(journal.add(1, b"more").unwrap(), SLOTS_MAX as u64 + 1);
+    assert_eq!(directory.read(1).unwrap().1, SLOTS_MAX as u64 + 1);
+}
+
+#[test]
+fn a_group_larger_than_a_file_has_one_for_itself() {
+    let directory = Directory::new("journal-large");
+    let mut journal = Journal::begin(&directory.0, 0).unwrap();
+    journal.add(0, b"small").unwrap();
+    let large = vec![5; usize::try_from(SLOT_BYTES).unwrap() + 5];
+    journal.add(0, &large).unwrap();
+    journal.add(0, b"behind").unwrap();
+    let (payloads, last) = directory.read(0).unwrap();
+    assert_eq!((payloads.len(), last), (3, 3));
+    assert_eq!(payloads[1], large);
+    assert_eq!(paths(&directory.0).unwrap().len(), 3);
+}
+
+#[test]
+fn a_start_goes_on_with_the_files_that_are_there() {
+    let directory = Directory::new("journal-start");
+    let mut journal = Journal::begin(&directory.0, 0).unwrap();
+    for byte in 1..=5 {
+        journal.add(0, &third(byte)).unwrap();
+    }
+    drop(journal);
+    let mut journal = Journal::begin(&directory.0, 5).unwrap();
+    assert_eq!(journal.add(5, b"six").unwrap(), 6);
+    assert_eq!(directory.read(5).unwrap(), (vec![b"six".to_vec()], 6));
+    assert_eq!(paths(&directory.0).unwrap().len(), 2);
+}

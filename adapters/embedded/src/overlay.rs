@@ -1,0 +1,184 @@
+//! What is durable in the journal and not yet in the database, in memory and in front of it.
+//!
+//! There are two layers. Groups add to the upper one. The settler makes it the lower one, writes that to the database,
+//! and drops it. A reader looks at the layers first and at the database afterwards, in this order: what it does not
+//! find in the layers is in the database by then, and what it finds in both is the same or newer in the layers.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use ports::{Key, Order, Table};
+
+use crate::changes::{Changes, DeadRow, Record, Retry, Row};
+
+/// The layers, shared by the committer, the settler and all readers.
+#[derive(Default)]
+pub(crate) struct Overlay(RwLock<Layers>);
+
+#[derive(Default)]
+pub(crate) struct Layers {
+    /// What groups have changed since the settler last began.
+    pub(crate) upper: Changes,
+    /// What the settler is writing to the database.
+    pub(crate) lower: Arc<Changes>,
+    /// The bytes of the groups in the upper layer, as they are in the journal.
+    bytes: usize,
+    /// The newest group in the layers.
+    last: u64,
+}
+
+/// What the settler has to write.
+pub(crate) struct Unsettled {
+    pub(crate) changes: Arc<Changes>,
+    /// The newest group in it.
+    pub(crate) last: u64,
+    /// The bytes of its groups.
+    pub(crate) bytes: usize,
+}
+
+impl Overlay {
+    /// The layers of a store whose database has everything up to group `last`, but for these changes.
+    pub(crate) fn new(upper: Changes, last: u64) -> Self {
+        Self(RwLock::new(Layers { upper, last, ..Layers::default() }))
+    }
+
+    /// The layers, for a moment: a group waits until they are let go.
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Layers> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Layers> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a group that is durable, and answers how many bytes of groups the upper layer has now.
+    pub(crate) fn add(&self, number: u64, changes: Changes, bytes: usize) -> usize {
+        let mut layers = self.write();
+        layers.upper.extend(changes);
+        layers.last = number;
+        layers.bytes += bytes;
+        layers.bytes
+    }
+
+    /// Makes the upper layer the lower one, which must be empty.
+    pub(crate) fn begin_to_settle(&self) -> Unsettled {
+        let mut layers = self.write();
+        layers.lower = Arc::new(std::mem::take(&mut layers.upper));
+        let bytes = std::mem::take(&mut layers.bytes);
+        Unsettled { changes: Arc::clone(&layers.lower), last: layers.last, bytes }
+    }
+
+    /// Drops the lower layer: the database has it.
+    pub(crate) fn settled(&self) {
+        let lower = std::mem::take(&mut self.write().lower);
+        // Here, so that nobody waits for as long as it takes.
+        drop(lower);
+    }
+}
+
+impl Layers {
+    /// The newest group that is durable.
+    pub(crate) fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// What is known of an item here: its row, or that it is gone. None if the database has the last word.
+    pub(crate) fn item(&self, key: &Key) -> Option<&Option<Row>> {
+        self.upper.items.get(key).or_else(|| self.lower.items.get(key))
+    }
+
+    /// The same of a dead letter.
+    pub(crate) fn dead_letter(&self, dead_letter_id: &str) -> Option<&Option<DeadRow>> {
+        let Self { upper, lower, .. } = self;
+        upper.dead_letters.get(dead_letter_id).or_else(|| lower.dead_letters.get(dead_letter_id))
+    }
+
+    /// All that is known of retries, which are few.
+    pub(crate) fn retries(&self) -> BTreeMap<i64, Option<Retry>> {
+        both(&self.lower.retries, &self.upper.retries)
+    }
+
+    /// All that is known of dead letters, which are few.
+    pub(crate) fn dead_letters(&self) -> BTreeMap<String, Option<DeadRow>> {
+        both(&self.lower.dead_letters, &self.upper.dead_letters)
+    }
+
+    /// The records of an outbox between two sequences, in their order.
+    pub(crate) fn records(&self, outbox: Table, from: u64, to: u64) -> impl Iterator<Item = (u64, &Record)> {
+        let range = (outbox, from)..=(outbox, to.max(from));
+        let layers = self.lower.records.range(range.clone()).chain(self.upper.records.range(range));
+        layers.map(|((_, sequence), record)| (*sequence, record))
+    }
+
+    /// What is known of the items between two keys, in this order, until `live_max` of them are there.
+    pub(crate) fn items(
+        &self,
+        (first, last): (Bound<&Key>, Bound<&Key>),
+        order: Order,
+        live_max: usize,
+    ) -> BTreeMap<Key, Option<Row>> {
+        let mut found = BTreeMap::new();
+        if is_empty(first, last) {
+            return found;
+        }
+        let (upper, lower) = (self.upper.items.range((first, last)), self.lower.items.range((first, last)));
+        let mut live = 0;
+        let mut take = |key: &Key, row: &Option<Row>| {
+            found.insert(key.clone(), row.clone());
+            live += usize::from(row.is_some());
+            live < live_max
+        };
+        match order {
+            Order::Ascending => merge(upper, lower, |a, b| a < b, &mut take),
+            Order::Descending => merge(upper.rev(), lower.rev(), |a, b| a > b, &mut take),
+        }
+        found
+    }
+}
+
+fn both<K: Ord + Clone, V: Clone>(lower: &BTreeMap<K, V>, upper: &BTreeMap<K, V>) -> BTreeMap<K, V> {
+    lower.iter().chain(upper).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// [`BTreeMap::range`] panics at bounds that name no range.
+fn is_empty(first: Bound<&Key>, last: Bound<&Key>) -> bool {
+    match (first, last) {
+        (Bound::Included(first), Bound::Included(last)) => first > last,
+        (Bound::Included(first) | Bound::Excluded(first), Bound::Excluded(last) | Bound::Included(last)) => {
+            first >= last
+        }
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+    }
+}
+
+/// Shows `take` what two layers have, each key once and the upper layer's row of it, until it has enough.
+fn merge<'a>(
+    upper: impl Iterator<Item = (&'a Key, &'a Option<Row>)>,
+    lower: impl Iterator<Item = (&'a Key, &'a Option<Row>)>,
+    comes_first: fn(&Key, &Key) -> bool,
+    take: &mut impl FnMut(&Key, &Option<Row>) -> bool,
+) {
+    let (mut upper, mut lower) = (upper.peekable(), lower.peekable());
+    loop {
+        let next = match (upper.peek(), lower.peek()) {
+            (Some((in_upper, _)), Some((in_lower, _))) if comes_first(in_lower, in_upper) => lower.next(),
+            (Some((in_upper, _)), Some((in_lower, _))) => {
+                if in_upper == in_lower {
+                    lower.next();
+                }
+                upper.next()
+            }
+            (Some(_), None) => upper.next(),
+            (None, _) => lower.next(),
+        };
+        match next {
+            Some((key, row)) if take(key, row) => {}
+            Some(_) | None => return,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "overlay_tests.rs"]
+mod tests;
