@@ -21,6 +21,8 @@ const HEAD_BYTES_MAX: usize = 16 << 10;
 
 /// The request was done.
 pub const OK: u16 = 200;
+/// The status of a request that the bank is too busy for.
+pub const BUSY: u16 = 503;
 /// Something was made.
 pub const CREATED: u16 = 201;
 /// There is no such thing, or not yet.
@@ -65,6 +67,7 @@ pub struct Connection {
 }
 
 /// A request without what its connection adds.
+#[derive(Clone)]
 pub struct Outgoing {
     head: String,
     body: String,
@@ -105,6 +108,14 @@ impl Connection {
     }
 
     /// Whether the bank has hung up, as far as is known without asking the kernel.
+    /// Connects once more, where the bank may have hung up.
+    pub async fn reopen(&mut self) -> Result<(), ClientError> {
+        self.stream = TcpStream::connect(&*self.authority).await?;
+        self.stream.set_nodelay(true)?;
+        self.received.clear();
+        Ok(())
+    }
+
     pub fn is_closed(&self) -> bool {
         match self.stream.try_read(&mut [0]) {
             Ok(_) => true,

@@ -22,7 +22,7 @@ use crate::step::{BATCH_OPERATIONS, Deposit, Step, Worker};
 use crate::{BenchError, settle};
 
 const PARTS: u64 = 10;
-const CONNECTIONS: u32 = 16;
+const CONNECTIONS: u32 = 8;
 /// How long a bank may take until it is ready.
 const READY_MAX: Duration = Duration::from_secs(60);
 const READY_PAUSE: Duration = Duration::from_millis(1);

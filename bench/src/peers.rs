@@ -29,7 +29,7 @@ const PEOPLE: u32 = 100;
 const SETUP_CONNECTIONS: u32 = 64;
 const WARMUP_SECONDS: u32 = 2;
 /// The callers of batches, and what they send at once.
-const BATCH_CALLERS: u32 = 16;
+const BATCH_CALLERS: u32 = 8;
 const BATCH: u32 = 128;
 
 /// Why a peer could not be measured.

@@ -18,7 +18,7 @@ use crate::step::Step;
 use crate::{BenchError, growth, overload, require_success, write};
 
 /// The connections of batches: more of them would only wait for one another in the bank.
-const BATCH_CONNECTIONS: u32 = 16;
+const BATCH_CONNECTIONS: u32 = 8;
 /// What other people ask for while everybody signs in, a second.
 const CALM_RATE: u32 = 200;
 /// The most connections that a constant rate may need: a slow answer is no reason to send less.

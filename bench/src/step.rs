@@ -1,9 +1,9 @@
 //! What a caller of the bank does: one step, on one connection, and what its answer must say.
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::client::{Answer, ClientError, Connection, OK, Outgoing, incomplete};
+use crate::client::{Answer, BUSY, ClientError, Connection, OK, Outgoing, incomplete};
 use crate::scan;
 use crate::setup::Account;
 
@@ -13,6 +13,9 @@ const DEPOSIT_MINOR_MAX: u32 = 100_000;
 const TAKEN_MINOR_MAX: u32 = 1_000;
 /// The operations of a batch: as many as a journal of the same size of commit is measured with.
 pub const BATCH_OPERATIONS: u64 = 128;
+/// How long a caller waits with a batch that the bank is too busy for, and how often.
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
+const BUSY_TIMES_MAX: u32 = 600;
 
 /// One thing that a caller asks for, again and again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,7 +103,10 @@ impl<'a> Worker<'a> {
     /// Takes one step to its end. A deposit that the bank still works on is given back.
     pub async fn take(&mut self, step: Step) -> Result<Option<Deposit>, ClientError> {
         let (account, request) = self.request(step);
-        let answer = self.connection.send(request).await?;
+        let answer = match step {
+            Step::AcceptBatch => self.send_until_taken(request).await?,
+            _ => self.connection.send(request).await?,
+        };
         step.check(&answer)?;
         if step == Step::See {
             self.see(account, &answer.body).await?;
@@ -112,6 +118,22 @@ impl<'a> Worker<'a> {
             .ok_or_else(|| incomplete("a deposit", "operation_id", &answer.body))?
             .to_owned();
         Ok(Some(Deposit { account, operation_id, accepted_at: Instant::now() }))
+    }
+
+    /// Sends a batch until the bank is not too busy for it, as its callers are to do: what it has begun of one is
+    /// not begun twice. A bank that refuses a batch need not read it to its end.
+    async fn send_until_taken(&mut self, batch: Outgoing) -> Result<Answer, ClientError> {
+        for _ in 0..BUSY_TIMES_MAX {
+            match self.connection.send(batch.clone()).await {
+                Ok(answer) if answer.status == BUSY || scan::count(&answer.body, br#""status":503"#) > 0 => {}
+                Err(ClientError::TooSlow) => return Err(ClientError::TooSlow),
+                Err(_) => {}
+                taken => return taken,
+            }
+            tokio::time::sleep(BUSY_PAUSE).await;
+            self.connection.reopen().await?;
+        }
+        self.connection.send(batch).await
     }
 
     /// The request that the step begins with, and the index of the account that it is about.
