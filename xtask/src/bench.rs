@@ -38,8 +38,8 @@ const PART_LIMIT: Duration = Duration::from_secs(120);
 /// Builds the bank and the load generator, and has it make a trial with these arguments.
 pub(crate) fn run(workspace: &Workspace, trial: &str, arguments: &[OsString]) -> Result<(), Fault> {
     // Two builds: one would unite the features of both, and the bank measured would not be the one delivered.
-    process::run(&mut build(workspace, "bank"))?;
-    process::run(&mut build(workspace, "bench"))?;
+    process::run(&mut build(workspace, &["bank"]))?;
+    build_tools(workspace)?;
     let mut load = load(workspace, trial, arguments);
     if !names_a_bank(arguments) {
         load.arg("--bank").arg(workspace.release_binary("bank"));
@@ -66,15 +66,21 @@ pub(crate) fn run_peers(workspace: &Workspace, arguments: &[OsString]) -> Result
 pub(crate) fn run_parts(workspace: &Workspace, binary: &Path, report: &mut Report) {
     for (part, trial, arguments) in PARTS {
         report.run(part, || {
-            process::run(&mut build(workspace, "bench"))?;
+            build_tools(workspace)?;
             process::run_at_most(load(workspace, trial, arguments).arg("--bank").arg(binary), PART_LIMIT)
         });
     }
 }
 
-fn build(workspace: &Workspace, package: &str) -> Command {
-    let mut command = cargo(&["build", "--release", "--package", package]);
-    command.current_dir(&workspace.root);
+/// Builds the load generator and the program whose instructions are counted: together, since they share most of what they
+/// are built from.
+pub(crate) fn build_tools(workspace: &Workspace) -> Result<(), Fault> {
+    process::run(&mut build(workspace, &["bench", "counts"]))
+}
+
+fn build(workspace: &Workspace, packages: &[&str]) -> Command {
+    let mut command = cargo(&["build", "--release"]);
+    command.args(packages.iter().flat_map(|package| ["--package", package])).current_dir(&workspace.root);
     command
 }
 

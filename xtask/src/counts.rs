@@ -13,7 +13,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::process::{cargo, run, run_at_most};
+use crate::bench::build_tools;
+use crate::process::run_at_most;
 use crate::report::{Report, Verdict};
 use crate::{Fault, Workspace};
 
@@ -70,7 +71,7 @@ fn has_valgrind() -> bool {
 
 /// Runs the program under callgrind and reads what it counted.
 fn count(workspace: &Workspace) -> Result<Counts, Fault> {
-    run(cargo(&["build", "--release", "--package", "counts"]).current_dir(&workspace.root))?;
+    build_tools(workspace)?;
     let folder = workspace.target.join("counts");
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(Fault::file(&folder))?;
