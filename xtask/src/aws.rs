@@ -27,7 +27,7 @@ const CHECK_LIMIT: Duration = Duration::from_secs(300);
 const PATIENCE_MS: &str = "60000";
 
 /// Where DynamoDB Local listens, if somebody started it: its licence does not let a project bring it along.
-pub(crate) const DYNAMODB_LOCAL_URL: &str = "DYNAMODB_LOCAL_URL";
+const DYNAMODB_LOCAL_URL: &str = "DYNAMODB_LOCAL_URL";
 
 const PROGRAMS: &str = "installation for AWS";
 const TEMPLATE: &str = "template.yaml";

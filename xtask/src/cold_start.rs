@@ -2,17 +2,16 @@
 //! stub of Lambda's runtime interface.
 //!
 //! Every function is given an event that needs no store. Two are given a deposit as well, with the emulator as their
-//! store, or the DynamoDB Local that `DYNAMODB_LOCAL_URL` names: there the time on the processor tells what is the
-//! function's own. The figures are medians over the starts, and percentiles over all events behind the first of each
-//! start. What Lambda does before it starts a process is not in them.
+//! store: there the time on the processor tells what is the function's own. The figures are medians over the starts,
+//! and percentiles over all events behind the first of each start. What Lambda does before it starts a process is not
+//! in them.
 
 mod events;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use std::{env, fs};
 
-use crate::aws::DYNAMODB_LOCAL_URL;
 use crate::emulator::{Emulator, Policies};
 use crate::function::Function;
 use crate::process::run_at_most;
@@ -70,10 +69,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Fault> {
         fs::remove_dir_all(&folder).map_err(Fault::file(&folder))?;
     }
     let emulator = Emulator::start(workspace, &folder, Policies::Ignored)?;
-    let store_url = env::var(DYNAMODB_LOCAL_URL).unwrap_or_else(|_| emulator.url.clone());
-    let bench = Bench::new(workspace, &emulator, &store_url);
+    let bench = Bench::new(workspace, &emulator);
     for table in TABLES {
-        events::create_table(&store_url, table)?;
+        events::create_table(&emulator.url, table)?;
     }
     println!("\n{}\n{}", Row::HEADINGS, Row::RULE);
     for function in functions(workspace)? {
@@ -114,11 +112,10 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(workspace: &Workspace, emulator: &Emulator, store_url: &str) -> Self {
+    fn new(workspace: &Workspace, emulator: &Emulator) -> Self {
         let certificates = CERTIFICATES.into_iter().find(|path| Path::new(path).exists());
         let certificates = certificates.map(|path| ("SSL_CERT_FILE", path));
-        let store = ("AWS_ENDPOINT_URL_DYNAMODB", store_url);
-        let settings = SETTINGS.into_iter().chain(certificates).chain(emulator.settings()).chain([store]);
+        let settings = SETTINGS.into_iter().chain(certificates).chain(emulator.settings());
         Self {
             binaries: workspace.target.join("lambda"),
             log: emulator.folder().join("functions.log"),
