@@ -226,7 +226,7 @@ pub struct ImportOptions {
         value_parser = clap::value_parser!(u16).range(1..=500)
     )]
     pub batch: u16,
-    /// How many batches are under way at once
+    /// How many batches are under way at once; with one, the first of two rows with the same key is the one that counts
     #[arg(
         long,
         env = "BANK_IMPORT_IN_FLIGHT",
