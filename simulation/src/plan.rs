@@ -73,7 +73,7 @@ pub struct Plan {
     /// The most messages of a batch.
     pub batch_max: u64,
     /// How many accounts a process keeps in memory.
-    pub cached_accounts: u64,
+    pub cached_accounts: usize,
     /// What the store and its queues do wrong.
     pub faults: Faults,
     /// Letters that the mail server does not take at once, of a thousand.

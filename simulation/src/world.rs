@@ -11,7 +11,7 @@ use axum::Router;
 use contracts::topology::{consumers, kinds_for, outboxes_for};
 use memory::{Faults, MemoryStore, TestClock};
 use ports::{Consumer, Sources, Subscription, Table};
-use runtime::{Policy, consume};
+use runtime::{Caching, Policy, consume};
 use tokio::sync::{Semaphore, watch};
 use utoipa_axum::router::OpenApiRouter;
 use web::{HttpSettings, RateLimits};
@@ -38,7 +38,7 @@ pub struct World {
 #[derive(Clone, Copy)]
 struct Settings {
     batch_max: usize,
-    cached_accounts: u64,
+    cached_accounts: usize,
 }
 
 /// A process that runs.
@@ -198,16 +198,16 @@ impl World {
 
     fn services(&self) -> Services {
         let (store, sources) = (&self.store, &self.sources);
-        let cached_accounts = self.settings.cached_accounts;
+        let caching = Caching::heard(self.settings.cached_accounts);
         let letters = notifications::Letters {
             mailer: Arc::new(self.post_office.clone()),
             directory: Arc::new(Addresses),
         };
         Services {
-            accounts: accounts::Accounts::new(store.clone(), sources.clone(), cached_accounts),
-            banking: banking::Banking::new(store.clone(), sources.clone(), cached_accounts),
+            accounts: accounts::Accounts::new(store.clone(), sources.clone(), caching),
+            banking: banking::Banking::new(store.clone(), sources.clone(), caching),
             ledger: ledger::Ledger::new(store.clone(), sources.clone()),
-            query: query::Query::new(store.clone(), sources.clone(), cached_accounts),
+            query: query::Query::new(store.clone(), sources.clone(), caching),
             notifications: notifications::Notifications::new(store.clone(), sources.clone(), Some(letters)),
         }
     }

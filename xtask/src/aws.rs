@@ -17,7 +17,7 @@ use crate::python::{EMULATOR, SAM};
 use crate::report::{Report, Verdict};
 use crate::server::{Folder, without_settings};
 use crate::suites::Suite;
-use crate::{Fault, Workspace};
+use crate::{Fault, Workspace, console};
 
 /// How long the checks of the template, and the audit, may take.
 const CHECK_LIMIT: Duration = Duration::from_secs(300);
@@ -111,6 +111,10 @@ fn run_deployed(nextest: &Nextest<'_>, report: &mut Report) {
     }) {
         println!("the bank serves at {url}");
         is_clean = run_in(nextest, &emulator, &url, report);
+        if nextest.is_whole() {
+            let bank = workspace.debug_binary("bank");
+            is_clean &= console::walk_deployed(workspace, &bank, &url, folder.path(), report);
+        }
     } else {
         report.leave_out([BLACK_BOX, FAULTS, OPERATIONS, AUDIT], "nothing is deployed");
     }

@@ -1,5 +1,6 @@
 //! The console in a real browser: customers and operators walk through the release build as people do, by what they read,
-//! on a bank with the people of the demonstration in it.
+//! on a bank with the people of the demonstration in it; and customers again on the bank as it is deployed on AWS, through a
+//! console that knows no more than where that bank's API is.
 //!
 //! Every page is looked at on a telephone and on a desk, by day and by night: no error in the browser, no violation of the
 //! content security policy, no request to another host, nothing that axe-core finds to be a serious barrier. A picture of
@@ -21,6 +22,11 @@ use crate::{Fault, Workspace};
 
 const RELEASE: &str = "release build";
 const JOURNEYS: &str = "the console in a browser";
+const DEPLOYED_JOURNEYS: &str = "the console of the bank on AWS";
+
+/// How the files end that hold journeys: those of a bank of this machine, and those of one that is deployed.
+const FILES: &str = ".test.mjs";
+const DEPLOYED_FILES: &str = "deployed.mjs";
 
 /// Names a browser of the system, where the one that npm has does not run.
 const SYSTEM_BROWSER: &str = "CONSOLE_BROWSER";
@@ -55,10 +61,48 @@ pub(crate) fn run_part(workspace: &Workspace, binary: &Path, report: &mut Report
     walk(workspace, binary, None, report);
 }
 
-fn walk(workspace: &Workspace, binary: &Path, pictures: Option<&Path>, report: &mut Report) {
+/// Walks through a console of this build whose bank is the deployed one, with its API there. The folder is for what a
+/// console may have to leave.
+pub(crate) fn walk_deployed(
+    workspace: &Workspace,
+    binary: &Path,
+    api_url: &str,
+    folder: &Path,
+    report: &mut Report,
+) -> bool {
+    if !has_browser(DEPLOYED_JOURNEYS, report) {
+        return true;
+    }
+    report.run(DEPLOYED_JOURNEYS, || {
+        let mut tally = Tally::default();
+        let result = install(workspace).and_then(|()| {
+            let mut journeys = journeys(workspace, DEPLOYED_FILES)?;
+            journeys.env("CONSOLE_URL", api_url).env("CONSOLE_BANK", binary);
+            journeys
+                .env("CONSOLE_DATA", folder)
+                .env("CONSOLE_PICTURES", home(workspace).join("pictures-deployed"));
+            run_journeys(&mut journeys, &mut tally)
+        });
+        Verdict { tally, note: None, fault: result.err() }
+    })
+}
+
+/// Whether there is a browser for this machine; without one the report says why its part is left out.
+fn has_browser(part: &'static str, report: &mut Report) -> bool {
     let is_packaged_for_this_machine = cfg!(all(target_os = "linux", target_arch = "x86_64"));
-    if !is_packaged_for_this_machine && env::var_os(SYSTEM_BROWSER).is_none() {
-        report.leave_out([JOURNEYS], "npm has no browser for this machine: name one in CONSOLE_BROWSER");
+    let has_browser = is_packaged_for_this_machine || env::var_os(SYSTEM_BROWSER).is_some();
+    if !has_browser {
+        report.leave_out([part], "npm has no browser for this machine: name one in CONSOLE_BROWSER");
+    }
+    has_browser
+}
+
+fn run_journeys(journeys: &mut Command, tally: &mut Tally) -> Result<(), Fault> {
+    run_reading(journeys, Stream::Output, |line| *tally += Tally::of_node(line).unwrap_or_default())
+}
+
+fn walk(workspace: &Workspace, binary: &Path, pictures: Option<&Path>, report: &mut Report) {
+    if !has_browser(JOURNEYS, report) {
         return;
     }
     let mut folder = None;
@@ -70,12 +114,10 @@ fn walk(workspace: &Workspace, binary: &Path, pictures: Option<&Path>, report: &
             let pictures = pictures_folder(workspace, pictures)?;
             println!("the pictures are left in {}", pictures.display());
             let server = Server::start_with(binary, folder, &["--demo"])?;
-            let mut journeys = journeys(workspace)?;
+            let mut journeys = journeys(workspace, FILES)?;
             journeys.env("CONSOLE_URL", &server.url).env("CONSOLE_BANK", binary);
             journeys.env("CONSOLE_DATA", folder.path()).env("CONSOLE_PICTURES", pictures);
-            run_reading(&mut journeys, Stream::Output, |line| {
-                tally += Tally::of_node(line).unwrap_or_default();
-            })?;
+            run_journeys(&mut journeys, &mut tally)?;
             server.stop()?;
             audit(binary, folder)
         });
@@ -108,8 +150,9 @@ fn install(workspace: &Workspace) -> Result<(), Fault> {
     fs::write(&mark, wanted).map_err(Fault::file(&mark))
 }
 
-/// The runner of the journeys, laid out beside the packages: node looks for those in the folders above.
-fn journeys(workspace: &Workspace) -> Result<Command, Fault> {
+/// The runner of the journeys in files whose names end so, laid out beside the packages: node looks for those in the
+/// folders above.
+fn journeys(workspace: &Workspace, ending: &str) -> Result<Command, Fault> {
     let (source, tests) = (workspace.root.join("xtask/console"), home(workspace).join("tests"));
     make_anew(&tests)?;
     let mut command = Command::new("node");
@@ -122,7 +165,7 @@ fn journeys(workspace: &Workspace) -> Result<Command, Fault> {
         if name.ends_with(".mjs") {
             fs::copy(&path, tests.join(name)).map_err(Fault::file(&path))?;
         }
-        if name.ends_with(".test.mjs") {
+        if name.ends_with(ending) {
             files.push(format!("tests/{name}"));
         }
     }

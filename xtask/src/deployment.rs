@@ -32,11 +32,12 @@ const STACK: &str = "bank-dev";
 const PARAMETERS: [&str; 3] = ["Stage=dev", "Architecture=x86_64", "Confirmation=AT_ONCE"];
 
 /// How the functions are built. Cargo reads the profile from its environment.
-const BUILD_SETTINGS: [(&str, &str); 5] = [
+const BUILD_SETTINGS: [(&str, &str); 6] = [
     // The machine's own compiler and linker, as nothing is built for another machine.
     ("CARGO_LAMBDA_COMPILER", "cargo"),
     ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0"),
     ("CARGO_PROFILE_RELEASE_LTO", "off"),
+    ("CARGO_PROFILE_RELEASE_DEBUG", "none"),
     ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
     ("CARGO_PROFILE_RELEASE_STRIP", "symbols"),
 ];

@@ -12,7 +12,7 @@ use contracts::Message;
 use ledger::Ledger;
 use ports::{Place, Sources, Store};
 use query::Query;
-use runtime::Fault;
+use runtime::{Caching, Fault};
 use system::sources;
 
 use crate::cli::DataOptions;
@@ -30,12 +30,12 @@ pub async fn rebuild(options: &DataOptions) -> Result<(), Failure> {
 
 /// Builds the projections in a store anew, and says from how much.
 pub async fn build<S: Store>(store: S, sources: Sources) -> Result<(), Failure> {
-    let query = Query::new(store.clone(), sources.clone(), 0);
+    let query = Query::new(store.clone(), sources.clone(), Caching::NONE);
     let progress = Progress::begin("projected items thrown away");
     query.clear(|items| progress.advance(items)).await?;
     progress.end();
 
-    let accounts = Accounts::new(store.clone(), sources.clone(), 0);
+    let accounts = Accounts::new(store.clone(), sources.clone(), Caching::NONE);
     let ledger = Ledger::new(store, sources);
     let progress = Progress::begin("events projected");
     let events = project(&query, &progress, async |after| accounts.events(after).await).await?;

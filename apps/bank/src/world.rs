@@ -8,7 +8,7 @@ use contracts::topology::{consumers, kinds_for, outboxes_for};
 use embedded::{Access, EmbeddedStore, OpenError, Options};
 use futures::future::join_all;
 use ports::{Consumer, Mailer, Sources, Subscription, Table};
-use runtime::{Policy, consume};
+use runtime::{Caching, Policy, consume};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 use utoipa_axum::router::OpenApiRouter;
@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::pressure::{Pressure, relieve};
 
 /// How many accounts are kept in memory for readers, by each service that caches them.
-const CACHED_ACCOUNTS: u64 = 100_000;
+const CACHED: Caching = Caching::heard(100_000);
 
 /// The bank in one process.
 #[derive(Clone)]
@@ -91,10 +91,10 @@ impl World {
         let letters =
             mailer.map(|mailer| notifications::Letters { mailer, directory: Arc::new(identity.clone()) });
         Self {
-            accounts: accounts::Accounts::new(store.clone(), sources.clone(), CACHED_ACCOUNTS),
-            banking: banking::Banking::new(store.clone(), sources.clone(), CACHED_ACCOUNTS),
+            accounts: accounts::Accounts::new(store.clone(), sources.clone(), CACHED),
+            banking: banking::Banking::new(store.clone(), sources.clone(), CACHED),
             ledger: ledger::Ledger::new(store.clone(), sources.clone()),
-            query: query::Query::new(store.clone(), sources.clone(), CACHED_ACCOUNTS),
+            query: query::Query::new(store.clone(), sources.clone(), CACHED),
             notifications: notifications::Notifications::new(store.clone(), sources.clone(), letters),
             identity,
             store,

@@ -23,9 +23,6 @@ use web::{HttpSettings, RateLimits};
 use crate::gateway::{self, ProxyRequest};
 use crate::invocation::Invocations;
 
-/// How many records a service may cache: none, because the events that would change them are heard by another process.
-pub const CACHED_NONE: u64 = 0;
-
 /// The tables whose streams a relay reads beside those of the outboxes, as the template has it: of an account and of an
 /// operation there is nearly always one record to write, and something to say of it.
 pub const STREAMED: &[Table] = &[accounts::records::ACCOUNTS, banking::records::OPERATIONS];

@@ -23,7 +23,8 @@
 //!
 //! Bounds: one event at a time, on one thread; an answer of 6 MB. A handler that panics fails its one event, and
 //! [`runtime::deliver`] its one message, so the functions are built to unwind. Absent on purpose: rate limits and the
-//! addresses of clients, which are the gateway's, and caches of what another process changes.
+//! addresses of clients, which are the gateway's, and caches of what another process changes, but for
+//! one of accounts in `banking_service_api`.
 #![warn(missing_docs)]
 
 mod function;
@@ -31,6 +32,4 @@ mod gateway;
 mod invocation;
 mod trace;
 
-pub use function::{
-    CACHED_NONE, Failure, Function, STREAMED, optional_setting, parsed_setting, run, setting,
-};
+pub use function::{Failure, Function, STREAMED, optional_setting, parsed_setting, run, setting};

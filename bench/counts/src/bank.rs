@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use kernel::{Timestamp, UserId};
 use memory::MemoryStore;
 use ports::{Consumer, Queues, Received, Settled, Sources, Subscription, Table, Verdict};
-use runtime::{Policy, judge};
+use runtime::{Caching, Policy, judge};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use utoipa_axum::router::OpenApiRouter;
@@ -24,7 +24,7 @@ use crate::fault::Fault;
 /// How many people deposit, each into an account of her own.
 const CUSTOMERS: u128 = 64;
 /// As many accounts as the bank in one process keeps in memory.
-const CACHED_ACCOUNTS: u64 = 100_000;
+const CACHED: Caching = Caching::heard(100_000);
 /// What a token has behind the person's id, so that it is as long as one that is signed.
 const SIGNATURE_BYTES: usize = 700;
 /// How long a token is good.
@@ -64,9 +64,9 @@ impl Bank {
     pub async fn open() -> Result<Self, Fault> {
         let (sources, _clock) = memory::sources();
         let store = MemoryStore::new(subscriptions(), sources.clone());
-        let accounts = accounts::Accounts::new(store.clone(), sources.clone(), CACHED_ACCOUNTS);
-        let banking = banking::Banking::new(store.clone(), sources.clone(), CACHED_ACCOUNTS);
-        let query = query::Query::new(store.clone(), sources.clone(), CACHED_ACCOUNTS);
+        let accounts = accounts::Accounts::new(store.clone(), sources.clone(), CACHED);
+        let banking = banking::Banking::new(store.clone(), sources.clone(), CACHED);
+        let query = query::Query::new(store.clone(), sources.clone(), CACHED);
         let notifications = notifications::Notifications::new(store.clone(), sources.clone(), None);
         let (router, _document) = OpenApiRouter::new()
             .merge(accounts::routes(accounts))

@@ -8,7 +8,7 @@ use contracts::ledger::{AccountClosedEvent, CloseRejectedEvent, FailureReason};
 use kernel::{OperationId, Timestamp, UserId};
 use memory::{Faults, MemoryStore, sources};
 use ports::{Envelope, Sources};
-use runtime::Caller;
+use runtime::{Caching, Caller};
 
 use super::*;
 use crate::domain::{Request, Status};
@@ -22,7 +22,7 @@ struct World {
 fn world(faults: Faults) -> World {
     let (sources, _) = sources();
     let store = MemoryStore::with_faults(Vec::new(), sources.clone(), 7, faults);
-    World { accounts: Accounts::new(store.clone(), sources.clone(), 100), store, sources }
+    World { accounts: Accounts::new(store.clone(), sources.clone(), Caching::heard(100)), store, sources }
 }
 
 impl World {

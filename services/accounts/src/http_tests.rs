@@ -10,7 +10,7 @@ use contracts::ledger::AccountClosedEvent;
 use kernel::UserId;
 use memory::{MemoryStore, sources};
 use ports::{Consumer, Delivery, Outcome, Sources};
-use runtime::{Trace, envelope};
+use runtime::{Caching, Trace, envelope};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use web::{HttpSettings, Principal, finish};
@@ -28,7 +28,7 @@ struct World {
 fn world() -> World {
     let (sources, _) = sources();
     let store = MemoryStore::new(Vec::new(), sources.clone());
-    let accounts = Accounts::new(store.clone(), sources.clone(), 100);
+    let accounts = Accounts::new(store.clone(), sources.clone(), Caching::heard(100));
     let (router, _) = routes(accounts.clone()).split_for_parts();
     let router = finish(router, HttpSettings::default(), sources.clone());
     World { router, accounts, store, sources }

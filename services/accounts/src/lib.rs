@@ -16,7 +16,8 @@ use contracts::Message;
 use kernel::{AccountId, OperationId, UserId};
 use ports::{Held, Place, Sources, Store, Transaction};
 use runtime::{
-    Answered, Caller, Decision, Fault, InFlight, Once, RecordCache, Waiters, decide_and_commit, envelope,
+    Answered, Caching, Caller, Decision, Fault, InFlight, Once, RecordCache, Waiters, decide_and_commit,
+    envelope,
 };
 
 pub use consumers::Closings;
@@ -41,13 +42,13 @@ pub struct Accounts<S> {
 }
 
 impl<S: Store> Accounts<S> {
-    /// `cached_accounts` is zero where this process does not hear the events that keep a cache true.
-    pub fn new(store: S, sources: Sources, cached_accounts: u64) -> Self {
+    /// `caching` is [`Caching::NONE`] where this process does not hear the events that keep a cache true.
+    pub fn new(store: S, sources: Sources, caching: Caching) -> Self {
         Self {
             store,
             sources,
             in_flight: InFlight::default(),
-            cache: RecordCache::new("accounts", cached_accounts),
+            cache: RecordCache::new("accounts", caching),
             waiters: Waiters::default(),
         }
     }

@@ -11,7 +11,7 @@ use contracts::ledger::{
 use kernel::{AccountId, Money, OperationId, Timestamp, UserId};
 use memory::{Faults, MemoryStore, TestClock};
 use ports::{Consumer, Delivery, Outcome, Sources};
-use runtime::{Caller, Trace, envelope};
+use runtime::{Caching, Caller, Trace, envelope};
 use uuid::Uuid;
 
 use crate::Banking;
@@ -170,7 +170,12 @@ pub fn world() -> World {
 pub fn world_with(seed: u64, faults: Faults) -> World {
     let (sources, clock) = memory::sources();
     let store = MemoryStore::with_faults(Vec::new(), sources.clone(), seed, faults);
-    World { banking: Banking::new(store.clone(), sources.clone(), 100), store, sources, clock }
+    World {
+        banking: Banking::new(store.clone(), sources.clone(), Caching::heard(100)),
+        store,
+        sources,
+        clock,
+    }
 }
 
 impl World {

@@ -18,7 +18,7 @@ use std::time::Duration;
 use contracts::accounts::AccountState;
 use kernel::{AccountId, OperationId, UserId};
 use ports::{Held, Sources, Store};
-use runtime::{Fault, InFlight, RecordCache, Waiters, patience_for};
+use runtime::{Caching, Fault, InFlight, RecordCache, Waiters, patience_for};
 
 pub use consumers::Events;
 use domain::{Operation, Rejection, Status};
@@ -41,13 +41,14 @@ pub struct Banking<S> {
 }
 
 impl<S: Store> Banking<S> {
-    /// `cached_accounts` is zero where this process does not hear the events that keep a cache true.
-    pub fn new(store: S, sources: Sources, cached_accounts: u64) -> Self {
+    /// Where this process does not hear what becomes of accounts, one that was closed may be believed to be open for as long
+    /// as `caching` says: then its operations are begun, and the ledger refuses them.
+    pub fn new(store: S, sources: Sources, caching: Caching) -> Self {
         Self {
             store,
             sources,
             in_flight: InFlight::default(),
-            accounts: RecordCache::new("banking_accounts", cached_accounts),
+            accounts: RecordCache::new("banking_accounts", caching),
             account_waiters: Waiters::default(),
             operation_waiters: Waiters::default(),
         }

@@ -7,6 +7,7 @@ use contracts::Message;
 use memory::{Faults, MemoryStore};
 use ports::Envelope;
 use proptest::prelude::*;
+use runtime::Caching;
 use serde_json::json;
 
 use super::*;
@@ -39,7 +40,7 @@ async fn what_comes_again_after_a_restart_is_not_taken_for_news() {
     let events = deposits(3, 1);
     world.take(&[opened(1), closed(1)]).await;
     world.take(&events).await;
-    let query = Query::new(world.store.clone(), world.sources.clone(), 1_000);
+    let query = Query::new(world.store.clone(), world.sources.clone(), Caching::heard(1_000));
     let restarted = World { query, ..world };
     restarted.take(&[opened(1), events[0].clone()]).await;
     let standing = restarted.query.balance(owner(1), account(1), 0, Duration::ZERO).await.unwrap();
@@ -106,7 +107,7 @@ async fn projectors_at_once_and_a_store_that_misbehaves_change_nothing() {
         let faults =
             Faults { conflict_per_mille: 200, busy_per_mille: 100, unknown_per_mille: 200, ..Faults::NONE };
         let store = MemoryStore::with_faults(Vec::new(), sources.clone(), seed, faults);
-        let query = Query::new(store.clone(), sources.clone(), 1_000);
+        let query = Query::new(store.clone(), sources.clone(), Caching::heard(1_000));
         let world = std::sync::Arc::new(World { query, store, sources, clock });
         let mut projectors = tokio::task::JoinSet::new();
         for projector in 0..4 {

@@ -13,7 +13,7 @@ use contracts::ledger::{
 use kernel::{AccountId, Money, OperationId, Timestamp, UserId};
 use memory::{MemoryStore, TestClock};
 use ports::{Consumer, Delivery, Outcome, Sources, Store};
-use runtime::{Trace, envelope};
+use runtime::{Caching, Trace, envelope};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -158,7 +158,7 @@ pub struct World {
 pub fn world() -> World {
     let (sources, clock) = memory::sources();
     let store = MemoryStore::new(Vec::new(), sources.clone());
-    World { query: Query::new(store.clone(), sources.clone(), 1_000), store, sources, clock }
+    World { query: Query::new(store.clone(), sources.clone(), Caching::heard(1_000)), store, sources, clock }
 }
 
 impl World {

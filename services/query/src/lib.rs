@@ -17,7 +17,7 @@ use std::time::Duration;
 use contracts::accounts::AccountState;
 use kernel::{AccountId, Timestamp, UserId};
 use ports::{Held, Revision, Sources, Store};
-use runtime::{Fault, RecordCache, Waiters, patience_for};
+use runtime::{Caching, Fault, RecordCache, Waiters, patience_for};
 
 pub use consumers::Events;
 use domain::{Balance, Rejection, TransactionKind};
@@ -59,13 +59,13 @@ pub struct Query<S> {
 }
 
 impl<S: Store> Query<S> {
-    /// `cached_accounts` is zero where this process does not hear the events that keep a cache true.
-    pub fn new(store: S, sources: Sources, cached_accounts: u64) -> Self {
+    /// `caching` is [`Caching::NONE`] where this process does not hear the events that keep a cache true.
+    pub fn new(store: S, sources: Sources, caching: Caching) -> Self {
         Self {
             store,
             sources,
-            accounts: RecordCache::new("query_accounts", cached_accounts),
-            balances: RecordCache::new("query_balances", cached_accounts),
+            accounts: RecordCache::new("query_accounts", caching),
+            balances: RecordCache::new("query_balances", caching),
             account_waiters: Waiters::default(),
             balance_waiters: Waiters::default(),
         }

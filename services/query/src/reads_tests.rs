@@ -156,7 +156,7 @@ async fn a_balance_is_read_at_the_version_that_is_asked_for() {
 #[tokio::test(start_paused = true)]
 async fn a_process_without_events_reads_what_others_project() {
     let world = world();
-    let elsewhere = Query::new(world.store.clone(), world.sources.clone(), 0);
+    let elsewhere = Query::new(world.store.clone(), world.sources.clone(), Caching::NONE);
     world.take(&[opened(1)]).await;
     for count in 1..=3 {
         let read = elsewhere.balance(owner(1), account(1), count, Duration::from_secs(1));

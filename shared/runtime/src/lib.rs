@@ -18,7 +18,7 @@ mod traceparent;
 mod waiters;
 
 pub use batch::{Outcomes, Work, read_batch};
-pub use cache::RecordCache;
+pub use cache::{Caching, RecordCache};
 pub use commit::{Committed, Decision, commit, decide_and_commit};
 pub use comparison::Comparison;
 pub use deliver::{Policy, consume, deliver, judge};

@@ -15,7 +15,7 @@ use ledger::Ledger;
 use ledger::domain::Head;
 use ports::{Sources, Store};
 use query::Query;
-use runtime::{Comparison, Fault};
+use runtime::{Caching, Comparison, Fault};
 use tokio::time::Instant;
 
 use crate::progress::Begin;
@@ -83,8 +83,8 @@ impl<S: Store> Services<S> {
     pub fn new(store: S, sources: Sources, progress: Begin) -> Self {
         Self {
             ledger: Ledger::new(store.clone(), sources.clone()),
-            query: Query::new(store.clone(), sources.clone(), 0),
-            banking: Banking::new(store, sources, 0),
+            query: Query::new(store.clone(), sources.clone(), Caching::NONE),
+            banking: Banking::new(store, sources, Caching::NONE),
             progress,
         }
     }

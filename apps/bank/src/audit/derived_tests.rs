@@ -10,7 +10,7 @@ use memory::MemoryStore;
 use ports::{Consumer, Sources, Transaction};
 use query::domain::Balance;
 use query::records::balance_key;
-use runtime::{Caller, Policy, Trace};
+use runtime::{Caching, Caller, Policy, Trace};
 use tokio::sync::watch;
 
 use super::*;
@@ -38,7 +38,7 @@ impl Bank {
         let owner = UserId::new(sources.fresh_id());
         let caller = Caller { user_id: owner, trace: Trace::begin(&sources), idempotency_key: None };
         let request = OpenRequest { name: "Current".to_owned(), currency: "EUR".parse().unwrap() };
-        let accounts = Accounts::new(store.clone(), sources.clone(), 0);
+        let accounts = Accounts::new(store.clone(), sources.clone(), Caching::NONE);
         let account_id = accounts.open(&caller, &request).await.unwrap().answer.account_id;
         let services = Arc::new(Services::new(store.clone(), sources.clone(), Progress::unseen));
         let (running, _) = watch::channel(false);

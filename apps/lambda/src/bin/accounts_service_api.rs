@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use accounts::Accounts;
-use lambda::{CACHED_NONE, run};
+use lambda::run;
+use runtime::Caching;
 
 fn main() -> ExitCode {
     run(env!("CARGO_BIN_NAME"), async |function| {
-        let accounts = Accounts::new(function.store(), function.sources(), CACHED_NONE);
+        let accounts = Accounts::new(function.store(), function.sources(), Caching::NONE);
         function.serve(accounts::routes(accounts)).await
     })
 }

@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use banking::Banking;
-use lambda::{CACHED_NONE, run};
-use runtime::Policy;
+use lambda::run;
+use runtime::{Caching, Policy};
 
 fn main() -> ExitCode {
     run(env!("CARGO_BIN_NAME"), async |function| {
-        let banking = Banking::new(function.store(), function.sources(), CACHED_NONE);
+        let banking = Banking::new(function.store(), function.sources(), Caching::NONE);
         function.consume(banking.events(), Policy::INSIDE).await
     })
 }

@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
-use lambda::{CACHED_NONE, run};
+use lambda::run;
 use query::Query;
+use runtime::Caching;
 
 fn main() -> ExitCode {
     run(env!("CARGO_BIN_NAME"), async |function| {
-        let query = Query::new(function.store(), function.sources(), CACHED_NONE);
+        let query = Query::new(function.store(), function.sources(), Caching::NONE);
         function.serve(query::routes(query)).await
     })
 }

@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-use lambda::{CACHED_NONE, run};
+use lambda::run;
 use query::Query;
-use runtime::Policy;
+use runtime::{Caching, Policy};
 
 fn main() -> ExitCode {
     run(env!("CARGO_BIN_NAME"), async |function| {
-        let query = Query::new(function.store(), function.sources(), CACHED_NONE);
+        let query = Query::new(function.store(), function.sources(), Caching::NONE);
         function.consume(query.events(), Policy::INSIDE).await
     })
 }
