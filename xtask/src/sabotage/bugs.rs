@@ -107,8 +107,8 @@ pub const BUGS: &[Bug] = &[
         guard: Guard::Tests { package: "runtime", filter: "cache" },
         edits: &[Edit {
             file: "shared/runtime/src/cache.rs",
-            find: "is_some_and(|kept| kept.revision >= offered.revision);",
-            replace: "is_some_and(|kept| kept.revision == offered.revision);",
+            find: "offered.held.revision > kept.held.revision",
+            replace: "offered.held.revision != kept.held.revision",
         }],
     },
     Bug {
