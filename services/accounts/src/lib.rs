@@ -179,7 +179,7 @@ impl<S: Store> Accounts<S> {
     /// Takes in what was just written, and lets those go on who wait for it.
     fn learn(&self, account: Account) {
         let (owner, account_id) = (account.owner, account.account_id);
-        self.cache.offer((owner, account_id), held(account));
+        self.cache.offer(&(owner, account_id), held(account));
         self.waiters.wake(&account_id);
     }
 }

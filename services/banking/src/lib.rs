@@ -110,7 +110,7 @@ impl<S: Store> Banking<S> {
     /// Takes in the newest state of an account, and lets those go on who wait for it.
     fn learn(&self, account: KnownAccount) {
         let (account_id, revision) = (account.0.account_id, account.revision());
-        self.accounts.offer(account_id, Held { record: account, revision });
+        self.accounts.offer(&account_id, Held { record: account, revision });
         self.account_waiters.wake(&account_id);
     }
 }

@@ -167,7 +167,7 @@ impl<S: Store> Banking<S> {
         for (account_id, held) in unread.into_iter().zip(stored) {
             match held {
                 Some(held) => {
-                    self.accounts.offer(account_id, Held { record: held.record.clone(), ..held });
+                    self.accounts.offer(&account_id, Held { record: held.record.clone(), ..held });
                     known.insert(account_id, held.record.0);
                 }
                 None => absent.push(account_id),

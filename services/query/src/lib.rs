@@ -184,13 +184,13 @@ impl<S: Store> Query<S> {
 
     fn learn_balance(&self, balance: Balance) {
         self.balances
-            .offer(balance.account_id, Held { record: balance, revision: Revision(balance.version) });
+            .offer(&balance.account_id, Held { record: balance, revision: Revision(balance.version) });
         self.balance_waiters.wake(&balance.account_id);
     }
 
     fn learn_account(&self, account: KnownAccount) {
         let (owner, account_id, revision) = (account.0.owner, account.0.account_id, account.revision());
-        self.accounts.offer((owner, account_id), Held { record: account, revision });
+        self.accounts.offer(&(owner, account_id), Held { record: account, revision });
         self.account_waiters.wake(&account_id);
     }
 

@@ -88,17 +88,17 @@ where
         }
         let loaded = load.await?;
         if let Some(held) = &loaded {
-            self.offer(key, held.clone());
+            self.offer(&key, held.clone());
         }
         Ok(loaded)
     }
 
     /// Offers what was just written or read; it is kept if it is newer than what is there.
-    pub fn offer(&self, key: K, offered: Held<R>) {
+    pub fn offer(&self, key: &K, offered: Held<R>) {
         let Some(cache) = &self.kept else { return };
         let now = Instant::now();
         let mut offered = Some(Kept { held: offered, until: now + self.believed_for });
-        let entry = cache.entry(&key, None, |_, kept| {
+        let entry = cache.entry(key, None, |_, kept| {
             let is_newer =
                 |offered: &mut Kept<R>| offered.held.revision > kept.held.revision || kept.until <= now;
             if let Some(offered) = offered.take_if(is_newer) {

@@ -19,10 +19,10 @@ async fn cached(cache: &RecordCache<u32, Note>) -> Option<String> {
 async fn the_newest_revision_is_kept_in_whatever_order_they_come() {
     let cache = RecordCache::new("test", Caching::heard(100));
     for (offered, kept) in [(3, "3"), (1, "3"), (2, "3"), (4, "4"), (3, "4"), (7, "7")] {
-        cache.offer(1, held(&offered.to_string(), offered));
+        cache.offer(&1, held(&offered.to_string(), offered));
         assert_eq!(cached(&cache).await.as_deref(), Some(kept));
     }
-    cache.offer(1, held("7 again", 7));
+    cache.offer(&1, held("7 again", 7));
     assert_eq!(cached(&cache).await.as_deref(), Some("7"));
 }
 
@@ -40,7 +40,7 @@ async fn what_is_not_there_is_asked_for_and_kept() {
 async fn a_slow_reader_does_not_put_back_what_is_older() {
     let cache = RecordCache::new("test", Caching::heard(100));
     let slow = async {
-        cache.offer(1, held("from the event", 2));
+        cache.offer(&1, held("from the event", 2));
         Ok(Some(held("from the store", 1)))
     };
     cache.get_or_load(1, slow).await.unwrap();
@@ -58,14 +58,14 @@ async fn a_fault_is_passed_on_and_not_kept() {
 #[tokio::test]
 async fn nothing_is_kept_after_it_was_cleared_nor_without_room() {
     let cache = RecordCache::new("test", Caching::heard(100));
-    cache.offer(1, held("old", 9));
+    cache.offer(&1, held("old", 9));
     cache.clear();
     assert_eq!(cached(&cache).await, None);
-    cache.offer(1, held("rebuilt", 1));
+    cache.offer(&1, held("rebuilt", 1));
     assert_eq!(cached(&cache).await.as_deref(), Some("rebuilt"));
 
     let without_room = RecordCache::new("test", Caching::heard(0));
-    without_room.offer(1, held("any", 1));
+    without_room.offer(&1, held("any", 1));
     assert_eq!(cached(&without_room).await, None);
 }
 
@@ -73,7 +73,7 @@ async fn nothing_is_kept_after_it_was_cleared_nor_without_room() {
 async fn a_cache_is_bounded() {
     let cache = RecordCache::new("test", Caching::heard(10));
     for key in 0..1_000 {
-        cache.offer(key, held("any", 1));
+        cache.offer(&key, held("any", 1));
     }
     let mut misses = 0;
     for key in 0..1_000 {
@@ -89,9 +89,9 @@ async fn a_cache_is_bounded() {
 #[tokio::test]
 async fn what_is_asked_for_stays_while_others_come_and_go() {
     let cache = RecordCache::new("test", Caching::heard(1_000));
-    cache.offer(1, held("asked for", 1));
+    cache.offer(&1, held("asked for", 1));
     for key in 10..10_000 {
-        cache.offer(key, held("any", 1));
+        cache.offer(&key, held("any", 1));
         assert_eq!(cached(&cache).await.as_deref(), Some("asked for"), "{key}");
     }
 }
