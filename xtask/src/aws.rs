@@ -2,7 +2,7 @@
 //! into another, where every request has to be allowed by a policy.
 //!
 //! The deployed bank passes the same black-box suite as the one process, but for what only that one has. Then what
-//! lies behind the API is tried, and at the end the books are audited.
+//! lies behind the API is tried, a customer walks through its console, and at the end the books are audited.
 
 use std::env;
 use std::ffi::OsStr;
@@ -111,10 +111,6 @@ fn run_deployed(nextest: &Nextest<'_>, report: &mut Report) {
     }) {
         println!("the bank serves at {url}");
         is_clean = run_in(nextest, &emulator, &url, report);
-        if nextest.is_whole() {
-            let bank = workspace.debug_binary("bank");
-            is_clean &= console::walk_deployed(workspace, &bank, &url, folder.path(), report);
-        }
     } else {
         report.leave_out([BLACK_BOX, FAULTS, OPERATIONS, AUDIT], "nothing is deployed");
     }
@@ -131,6 +127,9 @@ fn run_in(nextest: &Nextest<'_>, emulator: &Emulator, url: &str, report: &mut Re
     let bank = nextest.workspace.debug_binary("bank");
     settings.push(("BANK_BINARY", bank.as_ref()));
     is_clean &= report.run(OPERATIONS, || nextest.run(Suite::Operated, &settings));
+    if nextest.is_whole() {
+        is_clean &= console::walk_deployed(nextest.workspace, &bank, url, emulator.folder(), report);
+    }
     is_clean &= report.run(AUDIT, || {
         let mut command = Command::new(&bank);
         command.args(["--stage", STAGE, "audit"]).envs(emulator.settings());

@@ -61,8 +61,8 @@ pub(crate) fn run_part(workspace: &Workspace, binary: &Path, report: &mut Report
     walk(workspace, binary, None, report);
 }
 
-/// Walks through a console of this build whose bank is the deployed one, with its API there. The folder is for what a
-/// console may have to leave.
+/// Walks through a console of this build whose bank is the deployed one, with its API there, and says whether all was well.
+/// The folder is for what a console may have to leave.
 pub(crate) fn walk_deployed(
     workspace: &Workspace,
     binary: &Path,

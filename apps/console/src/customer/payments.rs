@@ -212,7 +212,7 @@ async fn operation(customer: Customer, Path(operation_id): Path<String>) -> Resu
     let content = html! {
         @if !is_last { noscript { p.notice { a href="" { (customer.text(Text::LookAgain)) } } } }
         div data-live=[live] aria-live="polite" { (part) }
-        p.actions {
+        p.actions.narrow {
             @if let Some(account_id) = operation.own_account_id() {
                 a.button href={ "/app/accounts/" (account_id) } { (customer.text(Text::ToTheAccount)) }
             }
