@@ -1,5 +1,7 @@
 //! The cache never goes back to what is older.
 
+use std::time::Duration;
+
 use ports::{Held, Revision};
 use runtime::{Caching, Fault, RecordCache};
 
@@ -67,6 +69,20 @@ async fn nothing_is_kept_after_it_was_cleared_nor_without_room() {
     let without_room = RecordCache::new("test", Caching::heard(0));
     without_room.offer(&1, held("any", 1));
     assert_eq!(cached(&without_room).await, None);
+}
+
+#[tokio::test]
+async fn what_is_not_believed_any_more_is_asked_for_again() {
+    let believed_for = Duration::from_millis(20);
+    let cache = RecordCache::new("test", Caching { records: 100, believed_for });
+    cache.offer(&1, held("believed", 2));
+    std::thread::sleep(believed_for);
+    assert_eq!(cached(&cache).await, None);
+
+    let patient = RecordCache::new("test", Caching { records: 100, believed_for: Duration::from_secs(600) });
+    patient.offer(&1, held("believed", 2));
+    std::thread::sleep(believed_for);
+    assert_eq!(cached(&patient).await.as_deref(), Some("believed"));
 }
 
 #[tokio::test]
