@@ -22,6 +22,7 @@ use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
 use crate::changes::Changes;
+use crate::ends::Ends;
 use crate::failure::ends_the_store;
 use crate::group::{Ending, Group, Numbers, Prepared, Records, Row};
 use crate::journal::{AppendError, Journal};
@@ -153,6 +154,7 @@ impl Writer {
             reading,
             schema,
             overlay,
+            ends: Ends::default(),
             numbers: Numbers { sequences: log.next_sequences(), retry_id },
             log,
             sources,
@@ -258,6 +260,7 @@ struct Committer {
     wake: SyncSender<()>,
     works: Receiver<Work>,
     backlog: Arc<Backlog>,
+    ends: Ends,
     numbers: Numbers,
     /// When cursors that moved are saved at the latest.
     save_at: Option<Instant>,
@@ -342,6 +345,7 @@ impl Committer {
             }
             Err(GroupError::NotWritten { reason, retry_after }) => {
                 tracing::error!(error = reason, size, "a group was not written");
+                self.ends = Ends::default();
                 metrics::counter!("store_busy_total").increment(size as u64);
                 works.into_iter().for_each(|work| refuse(work, CommitError::Busy { retry_after }));
                 Ok(())
@@ -384,7 +388,7 @@ impl Committer {
     }
 
     /// What becomes of each piece of work, and what that changes.
-    fn decide(&self, works: &mut [Work]) -> rusqlite::Result<(Vec<Verdict>, Changes, Records, Numbers)> {
+    fn decide(&mut self, works: &mut [Work]) -> rusqlite::Result<(Vec<Verdict>, Changes, Records, Numbers)> {
         let layers = self.overlay.read();
         // One look at the database for the whole group. The settler writes meanwhile, but nothing that is not in the
         // layers too.
@@ -393,6 +397,7 @@ impl Committer {
             schema: &self.schema,
             layers: &layers,
             database: &self.reading,
+            ends: &mut self.ends,
             now: self.sources.now(),
             numbers: self.numbers.clone(),
             changes: Changes::default(),

@@ -50,6 +50,7 @@ fn committer(directory: &Directory) -> (Writer, Committer) {
         reading,
         schema: Arc::new(schema),
         overlay: Arc::default(),
+        ends: Ends::default(),
         numbers: Numbers { sequences: log.next_sequences(), retry_id: 1 },
         log,
         sources: stopped_sources(),
@@ -169,6 +170,67 @@ fn nobody_goes_on_trusting_a_committer_that_has_panicked() {
         drop(committer);
         assert_eq!(*health.borrow(), after);
     }
+}
+
+#[test]
+fn the_settler_is_woken_when_there_is_enough_to_settle() {
+    let directory = Directory::new("the_settler_is_woken_when_there_is_enough_to_settle");
+    let (_writer, mut committer) = committer(&directory);
+    let (wake, woken) = sync_channel(1);
+    committer.wake = wake;
+    let work = |name: &str| commit(&committer, &[thing(name)]).0;
+    let works = ["a", "b", "c"].map(work);
+    let steps = [(0, false), (WORTH_BYTES, true), (0, true)];
+    for (work, (more_bytes, wakes)) in works.into_iter().zip(steps) {
+        committer.overlay.add(0, Changes::default(), more_bytes);
+        committer.group(vec![work]).unwrap();
+        assert_eq!(woken.try_recv().is_ok(), wakes);
+    }
+}
+
+#[test]
+fn what_was_not_written_is_not_taken_for_written() {
+    let directory = Directory::new("what_was_not_written_is_not_taken_for_written");
+    let (_writer, mut committer) = committer(&directory);
+    let file = directory.0.join("database");
+    let other = Connection::open(&file).unwrap();
+    committer.schema.create(&other).unwrap();
+    committer.reading = Connection::open(&file).unwrap();
+    committer.reading.busy_timeout(Duration::ZERO).unwrap();
+    let mut group = |transactions: &[&[&str]]| {
+        let of = |names: &&[&str]| commit(&committer, &names.iter().copied().map(thing).collect::<Vec<_>>());
+        let (works, answers): (Vec<_>, Vec<_>) = transactions.iter().map(of).unzip();
+        committer.group(works).unwrap();
+        let told = |mut answer: Answered| match answer.try_recv().unwrap() {
+            Ok(()) => "written",
+            Err(CommitError::Conflict { .. }) => "conflict",
+            Err(CommitError::Busy { .. }) => "busy",
+            Err(_) => "something else",
+        };
+        answers.into_iter().map(told).collect::<Vec<_>>()
+    };
+    // Since then it is known that there is no "b".
+    assert_eq!(group(&[&["a"], &["b", "a"]]), ["written", "conflict"]);
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    assert_eq!(group(&[&["b"], &["c"]]), ["busy", "busy"]);
+    other.execute_batch("COMMIT").unwrap();
+    assert_eq!(group(&[&["b"]]), ["written"]);
+}
+
+#[tokio::test]
+async fn the_end_has_its_reason_and_what_was_asked_for_is_unknown() {
+    let directory = Directory::new("the_end_has_its_reason_and_what_was_asked_for_is_unknown");
+    let (writer, mut committer) = committer(&directory);
+    let file = directory.0.join("noise");
+    std::fs::write(&file, [0xA5; 8_192]).unwrap();
+    committer.reading = Connection::open(&file).unwrap();
+    let (work, answered) = commit(&committer, &[thing("a")]);
+    writer.submit(work).unwrap();
+    let health = committer.health.clone();
+    committer.run();
+    assert_eq!(*health.borrow(), Health::Failed("file is not a database".to_owned()));
+    let answer = answered.await.unwrap();
+    assert!(matches!(answer, Err(CommitError::Unknown(reason)) if reason == "file is not a database"));
 }
 
 #[test]

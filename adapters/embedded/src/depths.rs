@@ -108,3 +108,7 @@ impl Reader {
         Ok(None)
     }
 }
+
+#[cfg(test)]
+#[path = "depths_tests.rs"]
+mod tests;

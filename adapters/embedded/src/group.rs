@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::changes::{Changes, DeadRow, Record, Retry, Row as StoredRow};
 use crate::consumer::{Origin, UnderWay};
+use crate::ends::{Ends, Last};
 use crate::log::LogRecord;
 use crate::overlay::Layers;
 use crate::schema::{Schema, read_back};
@@ -99,6 +100,7 @@ pub(crate) struct Group<'a> {
     pub(crate) layers: &'a Layers,
     /// Inside a transaction that began after the layers were looked at.
     pub(crate) database: &'a Connection,
+    pub(crate) ends: &'a mut Ends,
     pub(crate) now: Timestamp,
     pub(crate) numbers: Numbers,
     pub(crate) changes: Changes,
@@ -127,9 +129,11 @@ impl Group<'_> {
                 Action::Put { revision, expires_at, body } => {
                     let expires_at_ms = expires_at.map(Timestamp::as_millis);
                     let row = StoredRow { revision: revision.0, expires_at_ms, body };
+                    self.ends.hear(&key, Some(&row));
                     self.changes.items.insert(key, Some(row));
                 }
                 Action::Delete => {
+                    self.ends.hear(&key, None);
                     self.changes.items.insert(key, None);
                 }
                 Action::Check => {}
@@ -154,7 +158,7 @@ impl Group<'_> {
     }
 
     /// Whether the item is as expected.
-    fn holds(&self, write: &Write) -> rusqlite::Result<bool> {
+    fn holds(&mut self, write: &Write) -> rusqlite::Result<bool> {
         let revision = self.revision(&write.key)?;
         Ok(match write.expect {
             Expect::Absent => revision.is_none(),
@@ -163,12 +167,30 @@ impl Group<'_> {
         })
     }
 
-    fn revision(&self, key: &Key) -> rusqlite::Result<Option<u64>> {
-        if let Some(row) = self.changes.items.get(key).or_else(|| self.layers.item(key)) {
+    fn revision(&mut self, key: &Key) -> rusqlite::Result<Option<u64>> {
+        if self.layers.is_behind_all(key) {
+            return Ok(self.changes.items.get(key).and_then(|row| row.as_ref().map(|row| row.revision)));
+        }
+        let Self { schema, layers, database, ends, changes, .. } = self;
+        let statements = schema.items.get(&key.table).ok_or_else(|| no_table(key.table))?;
+        let look = || {
+            let mut statement = database.prepare_cached(&statements.last)?;
+            let stored = statement.query_row([&key.partition], |row| {
+                Ok(Last { sort: row.get(0)?, revision: row.get::<_, Option<i64>>(1)?.map(read_back) })
+            });
+            // The newest is asked first, and so has the word where several know the same item.
+            let known = [&*changes, &layers.upper, &layers.lower].map(|changes| Last::among(changes, key));
+            let known = known.into_iter().chain([stored.optional()?]).flatten();
+            let last = known.reduce(|newer, older| if older.sort > newer.sort { older } else { newer });
+            Ok::<_, rusqlite::Error>(last.unwrap_or_default())
+        };
+        if let Some(revision) = ends.revision(key, look)? {
+            return Ok(revision);
+        }
+        if let Some(row) = changes.items.get(key).or_else(|| layers.item(key)) {
             return Ok(row.as_ref().map(|row| row.revision));
         }
-        let statements = self.schema.items.get(&key.table).ok_or_else(|| no_table(key.table))?;
-        let mut statement = self.database.prepare_cached(&statements.revision)?;
+        let mut statement = database.prepare_cached(&statements.revision)?;
         let revision = statement.query_row(params![key.partition, key.sort], |row| row.get(0)).optional()?;
         Ok(revision.map(read_back))
     }
@@ -250,3 +272,7 @@ fn no_table(table: Table) -> rusqlite::Error {
 fn encoded(envelope: &Envelope) -> rusqlite::Result<String> {
     serde_json::to_string(envelope).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
+
+#[cfg(test)]
+#[path = "group_tests.rs"]
+mod tests;

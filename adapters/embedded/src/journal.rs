@@ -47,6 +47,15 @@ pub(crate) enum AppendError {
     Failed(#[source] io::Error),
 }
 
+impl AppendError {
+    fn of_write(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoRoom(error),
+            _ => Self::Failed(error),
+        }
+    }
+}
+
 /// The journal of the one process that writes.
 pub(crate) struct Journal {
     data_dir: PathBuf,
@@ -116,10 +125,7 @@ impl Journal {
         let slot = &mut self.slots[self.current];
         let written =
             slot.file.seek(SeekFrom::Start(self.offset)).and_then(|_| slot.file.write_all(&self.frame));
-        written.map_err(|error| match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => AppendError::NoRoom(error),
-            _ => AppendError::Failed(error),
-        })?;
+        written.map_err(AppendError::of_write)?;
         slot.file.sync_data().map_err(AppendError::Failed)?;
         slot.last = number;
         self.offset += bytes;

@@ -104,6 +104,21 @@ fn files_that_the_database_has_are_used_again() {
 }
 
 #[test]
+fn what_is_left_in_a_file_that_is_used_again_counts_no_more() {
+    let directory = Directory::new("journal-left");
+    let mut journal = Journal::begin(&directory.0, 0).unwrap();
+    for byte in 1..=4 {
+        journal.add(0, &third(byte)).unwrap();
+    }
+    for byte in 5..=7 {
+        journal.add(3, &third(byte)).unwrap();
+    }
+    // Behind group 7, which is as long as group 1 was, group 2 begins, and is whole.
+    assert_eq!(run_of(&directory.bytes(0)), Some((7, 7)));
+    assert_eq!(directory.read(3).unwrap().1, 7);
+}
+
+#[test]
 fn a_full_journal_takes_nothing_until_something_is_settled() {
     let directory = Directory::new("journal-full");
     let mut journal = Journal::begin(&directory.0, 0).unwrap();
@@ -128,6 +143,35 @@ fn a_group_larger_than_a_file_has_one_for_itself() {
     assert_eq!((payloads.len(), last), (3, 3));
     assert_eq!(payloads[1], large);
     assert_eq!(paths(&directory.0).unwrap().len(), 3);
+}
+
+#[test]
+fn a_file_is_filled_to_its_last_byte_before_the_next_is_made() {
+    let directory = Directory::new("journal-filled");
+    let mut journal = Journal::begin(&directory.0, 0).unwrap();
+    let half = vec![1; usize::try_from(SLOT_BYTES / 2).unwrap() - HEADER_BYTES];
+    for files in [1, 1, 2, 2, 3] {
+        journal.add(0, &half).unwrap();
+        assert_eq!(paths(&directory.0).unwrap().len(), files);
+    }
+    // One that no file has room for does not leave an empty one behind.
+    let directory = Directory::new("journal-overfilled");
+    let mut journal = Journal::begin(&directory.0, 0).unwrap();
+    journal.add(0, &vec![5; usize::try_from(SLOT_BYTES).unwrap()]).unwrap();
+    assert_eq!(paths(&directory.0).unwrap().len(), 1);
+}
+
+#[test]
+fn only_a_full_disk_lets_the_journal_go_on() {
+    for (kind, is_room) in [
+        (io::ErrorKind::StorageFull, true),
+        (io::ErrorKind::QuotaExceeded, true),
+        (io::ErrorKind::FileTooLarge, false),
+        (io::ErrorKind::Other, false),
+    ] {
+        let error = AppendError::of_write(kind.into());
+        assert_eq!(matches!(error, AppendError::NoRoom(_)), is_room, "{kind}");
+    }
 }
 
 #[test]

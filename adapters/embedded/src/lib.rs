@@ -26,6 +26,7 @@ mod changes;
 mod committer;
 mod consumer;
 mod depths;
+mod ends;
 mod failure;
 #[cfg(test)]
 mod fixture;
@@ -144,7 +145,8 @@ impl EmbeddedStore {
         schema.create(&writing).map_err(of)?;
         let last = recover::into_database(&data_dir, &writing, &schema, &subscriptions)
             .map_err(|error| OpenError::of_journal(&data_dir, &error))?;
-        let overlay = Arc::new(Overlay::new(changes::Changes::default(), last));
+        let last_partitions = reader::last_partitions(&writing, &schema).map_err(of)?;
+        let overlay = Arc::new(Overlay::new(last, last_partitions));
         let reader = Arc::new(Reader::newest(data_dir.clone(), Arc::clone(&schema), Arc::clone(&overlay)));
         let log =
             Arc::new(load_log(&writing, &reader, &schema, &subscriptions).map_err(|error| match error {

@@ -26,6 +26,8 @@ pub(crate) struct Layers {
     bytes: usize,
     /// The newest group in the layers.
     last: u64,
+    /// Of a table the last partition that there ever was, where that is known.
+    last_partitions: BTreeMap<Table, String>,
 }
 
 /// What the settler has to write.
@@ -38,8 +40,13 @@ pub(crate) struct Unsettled {
 }
 
 impl Overlay {
-    /// The layers of a store whose database has everything up to group `last`, but for these changes.
-    pub(crate) fn new(upper: Changes, last: u64) -> Self {
+    /// The layers of a store whose database has everything up to group `last`.
+    pub(crate) fn new(last: u64, last_partitions: BTreeMap<Table, String>) -> Self {
+        Self(RwLock::new(Layers { last, last_partitions, ..Layers::default() }))
+    }
+
+    /// The layers of a store that has these changes as well, up to group `last`.
+    pub(crate) fn of(upper: Changes, last: u64) -> Self {
         Self(RwLock::new(Layers { upper, last, ..Layers::default() }))
     }
 
@@ -55,6 +62,13 @@ impl Overlay {
     /// Adds a group that is durable, and answers how many bytes of groups the upper layer has now.
     pub(crate) fn add(&self, number: u64, changes: Changes, bytes: usize) -> usize {
         let mut layers = self.write();
+        for key in changes.items.keys() {
+            if let Some(last) = layers.last_partitions.get_mut(&key.table)
+                && *last < key.partition
+            {
+                last.clone_from(&key.partition);
+            }
+        }
         layers.upper.extend(changes);
         layers.last = number;
         layers.bytes += bytes;
@@ -83,8 +97,16 @@ impl Layers {
         self.last
     }
 
-    /// What is known of an item here: its row, or that it is gone. None if the database has the last word.
+    /// Whether the item's partition would lie behind all others of its table, so that there is no such item.
+    pub(crate) fn is_behind_all(&self, key: &Key) -> bool {
+        self.last_partitions.get(&key.table).is_some_and(|last| *last < key.partition)
+    }
+
+    /// What is known of an item here: its row, or that it is not there. None if the database has the last word.
     pub(crate) fn item(&self, key: &Key) -> Option<&Option<Row>> {
+        if self.is_behind_all(key) {
+            return Some(&None);
+        }
         self.upper.items.get(key).or_else(|| self.lower.items.get(key))
     }
 

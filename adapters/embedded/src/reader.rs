@@ -442,6 +442,18 @@ pub(crate) fn retry_id_next(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("SELECT coalesce(max(retry_id), 0) + 1 FROM queue_retries", [], |row| row.get(0))
 }
 
+/// The last partition of each table of items; empty where there is none, as no partition is.
+pub(crate) fn last_partitions(
+    connection: &Connection,
+    schema: &Schema,
+) -> rusqlite::Result<BTreeMap<Table, String>> {
+    let last = |(table, statements): (&Table, &ItemStatements)| {
+        let last: Option<String> = connection.query_row(&statements.last_partition, [], |row| row.get(0))?;
+        Ok((*table, last.unwrap_or_default()))
+    };
+    schema.items.iter().map(last).collect()
+}
+
 /// The cursors that are saved: by consumer and outbox.
 pub(crate) fn cursors(connection: &Connection) -> rusqlite::Result<BTreeMap<(String, String), u64>> {
     let mut statement = connection.prepare("SELECT consumer, outbox, sequence FROM queue_cursors")?;

@@ -94,5 +94,5 @@ fn moment(data_dir: &Path, schema: &Schema) -> Result<(Connection, Overlay), Mom
         Ok::<(), RecoverError>(())
     });
     let last = last.map_err(MomentError::Recover)?;
-    Ok((connection, Overlay::new(changes, last)))
+    Ok((connection, Overlay::of(changes, last)))
 }

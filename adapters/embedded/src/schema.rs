@@ -55,6 +55,8 @@ const QUEUES: &str = "
 /// The statements on one item table.
 pub(crate) struct ItemStatements {
     pub(crate) revision: String,
+    pub(crate) last: String,
+    pub(crate) last_partition: String,
     pub(crate) read: String,
     pub(crate) put: String,
     pub(crate) delete: String,
@@ -74,6 +76,11 @@ impl ItemStatements {
         );
         Self {
             revision: format!("SELECT revision FROM \"{name}\" WHERE partition = ?1 AND sort = ?2"),
+            last: format!(
+                "SELECT sort, CASE WHEN expires_at IS NULL THEN revision END FROM \"{name}\" WHERE partition = ?1 \
+                 ORDER BY sort DESC LIMIT 1"
+            ),
+            last_partition: format!("SELECT max(partition) FROM \"{name}\""),
             read: format!("SELECT {columns} FROM \"{name}\" WHERE partition = ?1 AND sort = ?2"),
             put: format!(
                 "INSERT INTO \"{name}\" ({columns}) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (partition, sort) DO UPDATE \

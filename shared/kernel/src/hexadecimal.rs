@@ -21,7 +21,7 @@ pub fn from_hexadecimal<const BYTES: usize>(text: &str) -> Option<[u8; BYTES]> {
     }
     let mut bytes = [0; BYTES];
     for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = value(*high)? << 4 | value(*low)?;
+        *byte = value(*high)? * 16 + value(*low)?;
     }
     Some(bytes)
 }

@@ -164,6 +164,16 @@ mod tests {
     }
 
     #[test]
+    fn the_banks_own_form_is_read_as_the_calendar_reads_it_and_no_other() {
+        for text in ["1970-01-01T00:00:00.000Z", "2026-11-22T13:47:59.125Z", "9999-12-30T22:00:00.000Z"] {
+            assert_eq!(read_form(text.as_bytes()), Some(text.parse().unwrap()), "{text}");
+        }
+        for text in ["2026-11-22T13:47:59Z", "2026-11-22 13:47:59.125Z", "2026-11-22T13:47:5 .125Z"] {
+            assert_eq!(read_form(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
     fn a_time_is_counted_from_the_epoch() {
         let time = Timestamp::from_millis(1_800_000_000_999);
         assert_eq!((time.as_millis(), time.as_seconds()), (1_800_000_000_999, 1_800_000_000));
