@@ -141,7 +141,8 @@ impl Layers {
         live_max: usize,
     ) -> BTreeMap<Key, Option<Row>> {
         let mut found = BTreeMap::new();
-        if is_empty(first, last) {
+        // BTreeMap::range panics where the bounds name no range.
+        if matches!((first, last), (Bound::Included(first), Bound::Included(last)) if first > last) {
             return found;
         }
         let (upper, lower) = (self.upper.items.range((first, last)), self.lower.items.range((first, last)));
@@ -161,17 +162,6 @@ impl Layers {
 
 fn both<K: Ord + Clone, V: Clone>(lower: &BTreeMap<K, V>, upper: &BTreeMap<K, V>) -> BTreeMap<K, V> {
     lower.iter().chain(upper).map(|(key, value)| (key.clone(), value.clone())).collect()
-}
-
-/// [`BTreeMap::range`] panics at bounds that name no range.
-fn is_empty(first: Bound<&Key>, last: Bound<&Key>) -> bool {
-    match (first, last) {
-        (Bound::Included(first), Bound::Included(last)) => first > last,
-        (Bound::Included(first) | Bound::Excluded(first), Bound::Excluded(last) | Bound::Included(last)) => {
-            first >= last
-        }
-        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
-    }
 }
 
 /// Shows `take` what two layers have, each key once and the upper layer's row of it, until it has enough.

@@ -96,3 +96,7 @@ fn moment(data_dir: &Path, schema: &Schema) -> Result<(Connection, Overlay), Mom
     let last = last.map_err(MomentError::Recover)?;
     Ok((connection, Overlay::of(changes, last)))
 }
+
+#[cfg(test)]
+#[path = "recover_tests.rs"]
+mod tests;
