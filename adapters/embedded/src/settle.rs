@@ -65,7 +65,7 @@ impl Settler {
     /// Runs until nobody can wake it any more, and settles what there is then.
     pub(crate) fn run(self) {
         let mut unsettled = None;
-        let mut at = Instant::now() + INTERVAL;
+        let mut at = Instant::now();
         loop {
             let woken = self.woken.recv_timeout(at.saturating_duration_since(Instant::now()));
             let is_over = woken == Err(RecvTimeoutError::Disconnected);

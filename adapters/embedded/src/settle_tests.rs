@@ -1,5 +1,6 @@
 //! The settler with no thread around it: what it writes, what it leaves out, and what it does where it cannot write.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::sync_channel;
 
 use kernel::Timestamp;
@@ -151,6 +152,54 @@ fn where_there_is_no_room_nothing_is_lost_and_it_is_tried_again() {
     settler.settle(&mut unsettled).unwrap();
     assert_eq!(settler.column("SELECT count(*) FROM items"), [2]);
     assert_eq!(*settler.settled.borrow(), 2);
+}
+
+#[test]
+fn one_who_cannot_write_is_not_hurried_by_being_woken() {
+    let directory = Directory::new("settle-hurried");
+    let mut settler = settler(&directory);
+    settler.group(1, |changes| {
+        let body = "x".repeat(1_000_000);
+        changes.items.insert(key("large"), Some(Row { revision: 1, expires_at_ms: None, body }));
+    });
+    settler.connection.pragma_update(None, "max_page_count", 60).unwrap();
+    let attempts = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&attempts);
+    let count = move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+    };
+    settler.connection.rollback_hook(Some(count)).unwrap();
+    let (wake, woken) = sync_channel(0);
+    settler.woken = woken;
+    let (began, thread) = (Instant::now(), std::thread::spawn(move || settler.run()));
+    for _ in 0..50 {
+        wake.send(()).unwrap();
+    }
+    let pauses = began.elapsed().div_duration_f64(RETRY_AFTER) as u32;
+    let tried = attempts.load(Ordering::SeqCst);
+    assert!((1..=pauses + 1).contains(&tried), "{tried} attempts in {pauses} pauses");
+    drop(wake);
+    thread.join().unwrap();
+}
+
+#[test]
+fn one_who_can_write_does_so_when_woken() {
+    let directory = Directory::new("settle-woken");
+    let mut settler = settler(&directory);
+    let (wake, woken) = sync_channel(0);
+    settler.woken = woken;
+    let (overlay, mut settled) = (Arc::clone(&settler.overlay), settler.settled.subscribe());
+    let (began, thread) = (Instant::now(), std::thread::spawn(move || settler.run()));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for number in 1..=5 {
+        let items = BTreeMap::from([(key("a"), row(number, None))]);
+        overlay.add(number, Changes { items, ..Changes::default() }, 1);
+        wake.send(()).unwrap();
+        assert_eq!(*runtime.block_on(settled.wait_for(|settled| *settled >= number)).unwrap(), number);
+    }
+    assert!(began.elapsed() < 4 * INTERVAL, "each would have had to wait for that long");
+    drop(wake);
+    thread.join().unwrap();
 }
 
 #[test]
