@@ -155,6 +155,21 @@ fn where_there_is_no_room_nothing_is_lost_and_it_is_tried_again() {
 }
 
 #[test]
+fn what_is_settled_leaves_the_write_ahead_log_for_the_file() {
+    let directory = Directory::new("settle-file");
+    let settler = settler(&directory);
+    let file = std::path::PathBuf::from(settler.connection.path().unwrap());
+    let bytes = || std::fs::metadata(&file).unwrap().len();
+    assert!(bytes() < 1_000_000);
+    settler.group(1, |changes| {
+        let body = "x".repeat(1_000_000);
+        changes.items.insert(key("large"), Some(Row { revision: 1, expires_at_ms: None, body }));
+    });
+    settler.settle(&mut None).unwrap();
+    assert!(bytes() > 1_000_000);
+}
+
+#[test]
 fn one_who_cannot_write_is_not_hurried_by_being_woken() {
     let directory = Directory::new("settle-hurried");
     let mut settler = settler(&directory);
