@@ -48,3 +48,12 @@ where
         text.parse().map_err(E::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_is_no_text_is_refused_with_what_was_expected() {
+        let refused = serde_json::from_str::<crate::Timestamp>("7").unwrap_err().to_string();
+        assert_eq!(refused, "invalid type: integer `7`, expected a string at line 1 column 1");
+    }
+}

@@ -60,6 +60,23 @@ async fn the_same_request_gets_the_first_answer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn many_are_looked_for_at_once_and_each_is_told_for_itself() {
+    let world = world();
+    let known = world.caller(1, Some("key"));
+    let first = world.ask_new(&known, "milk").await;
+    let (new, keyless) = (world.caller(1, Some("other")), world.caller(1, None));
+    let requests = [(&new, &"milk"), (&known, &"milk"), (&keyless, &"milk"), (&known, &"bread")];
+    let looked = Once::<String>::look_all(&world.store, NOTES, ("notes", requests), world.now()).await;
+    let told = looked.unwrap().into_iter().map(|once| match once {
+        Ok(Once::Replay(Answered { answer, is_replay: true })) => answer,
+        Ok(Once::Replay(_)) => "an answer that is no replay".to_owned(),
+        Ok(Once::New(_)) => "new".to_owned(),
+        Err(refused) => refused.to_string(),
+    });
+    assert_eq!(told.collect::<Vec<_>>(), ["new", &first, "new", &OnceRefused::KeyReused.to_string()]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn another_request_with_the_same_key_is_refused() {
     let world = world();
     let caller = world.caller(1, Some("key"));

@@ -92,3 +92,44 @@ async fn a_trace_that_nobody_can_read_is_handed_on_as_it_is() {
         assert_eq!(Trace::caused_by("ledger_commands", &delivery).traceparent, odd);
     }
 }
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const SPAN: &str = "00f067aa0ba902b7";
+
+#[test]
+fn a_traceparent_is_read_as_w3c_trace_context_has_it() {
+    let (zero_trace, zero_span) = ("0".repeat(32), "0".repeat(16));
+    for (text, is_read) in [
+        (format!("00-{TRACE}-{SPAN}-00"), true),
+        (format!("00-{TRACE}-{SPAN}-01"), true),
+        (format!("cc-{TRACE}-{SPAN}-01"), true),
+        (format!("cc-{TRACE}-{SPAN}-01-what-will-be-there"), true),
+        (format!("cc-{TRACE}-{SPAN}-01.what-will-be-there"), false),
+        (format!("00-{TRACE}-{SPAN}-01-what-will-be-there"), false),
+        (format!("00-{TRACE}-{SPAN}-01."), false),
+        (format!("ff-{TRACE}-{SPAN}-01"), false),
+        (format!("0g-{TRACE}-{SPAN}-01"), false),
+        (format!("00-{zero_trace}-{SPAN}-01"), false),
+        (format!("00-{TRACE}-{zero_span}-01"), false),
+        (format!("00-{}-{SPAN}-01", TRACE.to_uppercase()), false),
+        (format!("00-{TRACE}-{}-01", SPAN.to_uppercase()), false),
+        (format!("00-{TRACE}-{SPAN}-0x"), false),
+        (format!("00-{TRACE}-{SPAN}-0"), false),
+        (format!("00.{TRACE}-{SPAN}-01"), false),
+        (format!("00-{TRACE}.{SPAN}-01"), false),
+        (format!("00-{TRACE}-{SPAN}.01"), false),
+        (String::new(), false),
+    ] {
+        let read = Traceparent::read(&text);
+        assert_eq!(read.is_some(), is_read, "{text}");
+        assert!(read.is_none_or(|read| (read.trace_id, read.span_id) == (TRACE, SPAN)), "{text}");
+    }
+}
+
+#[test]
+fn the_lot_of_a_trace_is_what_is_random_in_its_id() {
+    let text = format!("00-{TRACE}-{SPAN}-01");
+    let read = Traceparent::read(&text).unwrap();
+    assert_eq!(read.lot(), 0xce_929d_0e0e_4736);
+    assert_eq!(read.with_span("0000000000000001").lot(), read.lot());
+}
