@@ -9,7 +9,8 @@
 //! ```
 //!
 //! - **Group commit.** One thread takes all transactions that wait, checks each one's expectations in order against
-//!   the state including those before it, makes them durable with one sync of the journal, and then answers all.
+//!   the state including those before it, makes them durable with one sync of the journal, and then answers all. What
+//!   would lie behind the end of its table or partition is known not to be there, and not looked for.
 //! - **Journal first.** What the journal has and the database has not is in memory, the overlay. The settler
 //!   moves it into the database in large sorted transactions, beside the commits. A start moves the rest.
 //! - **The log is in the same transactions.** What a transaction emits is a record written with it. Consumers follow it by
