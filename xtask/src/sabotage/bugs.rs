@@ -421,4 +421,14 @@ pub const BUGS: &[Bug] = &[
             replace: "if first > last + 1 && first == 0 {",
         }],
     },
+    Bug {
+        name: "what-was-not-written-is-known",
+        story: "the committer remembers the ends of partitions as a group would have left them that was not written",
+        guard: Guard::Tests { package: "embedded", filter: "committer" },
+        edits: &[Edit {
+            file: "adapters/embedded/src/committer.rs",
+            find: "                self.ends = Ends::default();\n",
+            replace: "",
+        }],
+    },
 ];
