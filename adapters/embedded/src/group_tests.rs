@@ -109,36 +109,64 @@ impl Store {
         (Prepared::new(&transaction, &self.schema).unwrap(), holds.then_some(after))
     }
 
+    /// Adds a transaction to a group that has made these changes so far.
+    fn apply(
+        &self,
+        ends: &mut Ends,
+        changes: &mut Changes,
+        mut prepared: Prepared,
+    ) -> rusqlite::Result<Result<(), Key>> {
+        let layers = self.overlay.read();
+        let mut group = Group {
+            schema: &self.schema,
+            layers: &layers,
+            database: &self.database,
+            ends,
+            now: NOW,
+            numbers: Numbers { sequences: BTreeMap::new(), retry_id: 1 },
+            changes: std::mem::take(changes),
+            records: Records::new(),
+        };
+        let applied = group.apply(&mut prepared);
+        *changes = group.changes;
+        applied
+    }
+
+    fn write(&mut self, changes: Changes) {
+        self.groups += 1;
+        self.overlay.add(self.groups, changes, 0);
+    }
+
     /// A group of transactions, each of which has to find what the model has; written, or else not.
     fn group(&mut self, dice: &mut Dice) {
         let (before, is_written) = (self.model.clone(), dice.roll(8) > 0);
-        let layers = self.overlay.read();
         let mut ends = std::mem::take(&mut self.ends);
         let mut changes = Changes::default();
         for _ in 0..=dice.roll(4) {
-            let (mut prepared, after) = self.transaction(dice);
-            let mut group = Group {
-                schema: &self.schema,
-                layers: &layers,
-                database: &self.database,
-                ends: &mut ends,
-                now: NOW,
-                numbers: Numbers { sequences: BTreeMap::new(), retry_id: 1 },
-                changes,
-                records: Records::new(),
-            };
-            assert_eq!(group.apply(&mut prepared).unwrap().is_ok(), after.is_some());
-            changes = group.changes;
+            let (prepared, after) = self.transaction(dice);
+            let applied = self.apply(&mut ends, &mut changes, prepared).unwrap();
+            assert_eq!(applied.is_ok(), after.is_some());
             self.model = after.unwrap_or(std::mem::take(&mut self.model));
         }
-        drop(layers);
         if is_written {
-            self.groups += 1;
-            self.overlay.add(self.groups, changes, 0);
+            self.write(changes);
             self.ends = ends;
         } else {
             self.model = before;
         }
+    }
+
+    /// A group of one transaction that makes one item. True if there was none.
+    fn create(&mut self, cell: &Cell) -> rusqlite::Result<bool> {
+        let mut transaction = Transaction::new(Uuid::nil());
+        transaction.create(cell).unwrap();
+        let prepared = Prepared::new(&transaction, &self.schema).unwrap();
+        let mut ends = std::mem::take(&mut self.ends);
+        let mut changes = Changes::default();
+        let applied = self.apply(&mut ends, &mut changes, prepared);
+        self.ends = ends;
+        self.write(changes);
+        Ok(applied?.is_ok())
     }
 
     /// Moves what there is into the database, and now and then sweeps there. An item that has changed since stays.
@@ -165,5 +193,26 @@ fn whatever_was_settled_swept_or_given_up_each_transaction_finds_what_there_is()
         for _ in 0..120 {
             if dice.roll(5) == 0 { store.settle(&mut dice) } else { store.group(&mut dice) }
         }
+    }
+}
+
+#[test]
+fn what_would_lie_behind_the_end_is_not_looked_for() {
+    let cell = |table, partition, sort| Cell { table, partition, sort, is_over: false };
+    let mut store = Store::new();
+    for cell in [cell(0, 1, 1), cell(0, 2, 1), cell(0, 3, 1)] {
+        assert!(store.create(&cell).unwrap());
+    }
+    store.settle(&mut Dice(0));
+    let last_partitions = reader::last_partitions(&store.database, &store.schema).unwrap();
+    assert_eq!(last_partitions, BTreeMap::from([(TABLES[0], "p3".to_owned()), (TABLES[1], String::new())]));
+    assert!(!store.create(&cell(0, 1, 1)).unwrap(), "it is looked for, and known from now on");
+    store.database.execute_batch("DROP TABLE items; DROP TABLE others").unwrap();
+    for behind in [cell(0, 1, 2), cell(0, 1, 3), cell(0, 4, 1), cell(1, 1, 1)] {
+        assert!(store.create(&behind).unwrap());
+    }
+    assert!(!store.create(&cell(0, 1, 3)).unwrap());
+    for before in [cell(0, 1, 0), cell(0, 2, 2)] {
+        assert!(store.create(&before).is_err(), "nobody can look");
     }
 }

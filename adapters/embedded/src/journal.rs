@@ -118,7 +118,7 @@ impl Journal {
         self.frame[4..8].copy_from_slice(&checksum.to_le_bytes());
 
         let bytes = self.frame.len() as u64;
-        if self.offset > 0 && self.offset + bytes > SLOT_BYTES {
+        if self.offset + bytes > SLOT_BYTES {
             self.current = self.free_slot(settled)?;
             self.offset = 0;
         }
