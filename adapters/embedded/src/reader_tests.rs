@@ -1,8 +1,10 @@
 //! Connections that are kept, and how much is read at once.
 
 use ports::Subscription;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
 
 use super::*;
+use crate::changes::{Changes, Record};
 use crate::fixture::envelope;
 use crate::open::Lock;
 
@@ -89,23 +91,64 @@ async fn a_page_has_a_bound_and_knows_whether_another_follows() {
     }
 }
 
+#[test]
+fn several_items_are_read_as_of_one_moment() {
+    let fixture = Fixture::new("moment");
+    let keys = ["a", "b"].map(|sort| Key::new(ITEMS, "p", sort));
+    let begins = |keys: &[Key], before: &str| {
+        let mut connection = open::reading(&fixture.directory).unwrap();
+        connection.execute_batch(before).unwrap();
+        let (begun, begins) = std::sync::mpsc::channel();
+        let note = move |context: AuthContext<'_>| {
+            if let AuthAction::Transaction { operation: TransactionOperation::Begin } = context.action {
+                begun.send(()).unwrap();
+            }
+            Authorization::Allow
+        };
+        connection.authorizer(Some(note)).unwrap();
+        assert_eq!(fixture.reader.get_all(&connection, keys.iter()).unwrap().len(), keys.len());
+        begins.try_iter().count()
+    };
+    assert_eq!((begins(&keys, ""), begins(&keys, "BEGIN"), begins(&keys[..1], "")), (1, 0, 0));
+}
+
 #[tokio::test]
-async fn so_much_of_the_log_is_read_at_once() {
-    let fixture = Fixture::new("log");
+async fn so_much_of_the_log_is_read_at_once_wherever_it_is() {
     let around = serde_json::to_string(&[envelope(0, "KIND", "\"\"")]).unwrap().len();
     let quarter = format!("\"{}\"", "x".repeat(LOG_BYTES_MAX / 4 - around));
+    let messages = serde_json::to_string(&[envelope(0, "KIND", &quarter)]).unwrap();
+    assert_eq!(messages.len(), LOG_BYTES_MAX / 4);
     let sql =
         "INSERT INTO items_events (sequence, transaction_id, committed_at, messages) VALUES (?1, '', 0, ?2)";
-    for sequence in 1..=6 {
-        let messages = serde_json::to_string(&[envelope(0, "KIND", &quarter)]).unwrap();
-        assert_eq!(messages.len(), LOG_BYTES_MAX / 4);
-        fixture.connection.execute(sql, params![sequence, messages]).unwrap();
+    for settled in 0..=6 {
+        let fixture = Fixture::new(&format!("log-{settled}"));
+        for sequence in 1..=settled {
+            fixture.connection.execute(sql, params![stored(sequence), messages]).unwrap();
+        }
+        for sequence in settled + 1..=6 {
+            let (transaction_id, messages) = (String::new(), messages.clone());
+            let record = Record { transaction_id, committed_at_ms: 0, messages };
+            let records = BTreeMap::from([((OUTBOX, sequence), record)]);
+            fixture.reader.overlay().add(sequence, Changes { records, ..Changes::default() }, 0);
+        }
+        for (from, to, sequences) in [(1, 6, 1..=4), (2, 6, 2..=5), (5, 6, 5..=6), (2, 3, 2..=3)] {
+            let records = fixture.reader.records(OUTBOX, from, to).await.unwrap();
+            let read: Vec<_> = records.iter().map(|record| record.sequence).collect();
+            assert_eq!(read, sequences.collect::<Vec<_>>(), "{settled}");
+        }
     }
-    for (from, to, sequences) in [(1, 6, 1..=4), (2, 6, 2..=5), (5, 6, 5..=6), (2, 3, 2..=3)] {
-        let records = fixture.reader.records(OUTBOX, from, to).await.unwrap();
-        let read: Vec<_> = records.iter().map(|record| record.sequence).collect();
-        assert_eq!(read, sequences.collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn the_log_is_read_up_to_a_gap() {
+    let fixture = Fixture::new("gap");
+    for sequence in [1, 2, 4] {
+        let record = Record { transaction_id: String::new(), committed_at_ms: 0, messages: "[]".to_owned() };
+        let records = BTreeMap::from([((OUTBOX, sequence), record)]);
+        fixture.reader.overlay().add(sequence, Changes { records, ..Changes::default() }, 0);
     }
+    let records = fixture.reader.records(OUTBOX, 1, 4).await.unwrap();
+    assert_eq!(records.iter().map(|record| record.sequence).collect::<Vec<_>>(), [1, 2]);
 }
 
 #[test]
