@@ -12,17 +12,17 @@
 //!   the state including those before it, makes them durable with one sync of the journal, and then answers all. What
 //!   would lie behind the end of its table or partition is known not to be there, and not looked for.
 //! - **Journal first.** What the journal has and the database has not is in memory, the overlay. The settler
-//!   moves it into the database in large sorted transactions, beside the commits. A start moves the rest.
+//!   moves it into the database in sorted portions, beside the commits. A start moves the rest.
 //! - **The log is in the same transactions.** What a transaction emits is a record written with it. Consumers follow it by
 //!   cursors that are durable, and are handed what is new from memory.
 //! - **Bounds.** 4,096 pieces of work and 64 MiB wait at most, then commits are refused as busy; 1,024 make a group;
 //!   an outbox keeps 16 MiB of its newest records in memory; the journal has at most 256 MiB, and so the overlay.
 //! - **Safe to kill.** What was answered is durable; what was not settled is delivered again.
 //!
-//! Deliberately absent: a second process that writes (the directory is locked), replication (a copy of the file is whole
-//! after [`EmbeddedStore::flush`] or a stop), and any memory of transaction ids (see `committer`).
+//! Deliberately absent: a second process that writes (the directory is locked), replication ([`back_up`] copies one moment), and any memory of transaction ids (see `committer`).
 #![warn(missing_docs)]
 
+mod backup;
 mod changes;
 mod committer;
 mod consumer;
@@ -57,6 +57,7 @@ use ports::{
 use rusqlite::{Connection, OptionalExtension as _};
 use tokio::sync::{oneshot, watch};
 
+pub use backup::{BackupError, back_up};
 pub use open::OpenError;
 
 use committer::{Parts, Work, Writer};
@@ -209,8 +210,7 @@ impl EmbeddedStore {
         Self::open_moment(data_dir.clone(), Arc::clone(schema), subscriptions.clone(), sources.clone())
     }
 
-    /// Waits until all that was answered by now is in the database file, for one who reads or copies it beside this
-    /// process.
+    /// Waits until all that was answered by now is in the database file, for one who reads it beside this process.
     pub async fn flush(&self) {
         let last = self.inner.reader.overlay().read().last();
         if let Some(writer) = &self.inner.writer {

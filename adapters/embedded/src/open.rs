@@ -19,7 +19,7 @@ use crate::schema::VERSION;
 use crate::settle;
 
 /// The name of the one file that holds everything, beside its write-ahead log.
-const STORE_FILE: &str = "bank.sqlite3";
+pub(crate) const STORE_FILE: &str = "bank.sqlite3";
 /// The name of the file that is locked for as long as the store is open.
 const LOCK_FILE: &str = "LOCK";
 /// Every file of the store but those of the journal: these two, and SQLite's write-ahead log with its index.
@@ -128,6 +128,9 @@ impl OpenError {
             }
             RecoverError::Journal(journal::ReadError::Gap { .. }) | RecoverError::Decode(_) => {
                 Self::Corrupted { file: journal::path(data_dir, 0), reason: error.to_string() }
+            }
+            RecoverError::Part { .. } => {
+                Self::Corrupted { file: data_dir.join(STORE_FILE), reason: error.to_string() }
             }
         }
     }
@@ -248,11 +251,12 @@ pub(crate) fn writing(data_dir: &Path) -> Result<Connection, OpenError> {
     let mut connection = connect(data_dir, flags).map_err(of)?;
     check_version(&connection, data_dir)?;
     check_structure(&mut connection, data_dir)?;
-    // FULL: the write-ahead log is synced at each commit, since the journal is free for other groups then.
+    // FULL: the write-ahead log is synced at each commit, since the journal is free for other groups then. Each commit is
+    // followed by a checkpoint, so that neither has much to sync.
     connection
         .execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; \
-             PRAGMA checkpoint_fullfsync = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 134217728;",
+             PRAGMA checkpoint_fullfsync = ON; PRAGMA wal_autocheckpoint = 1; PRAGMA journal_size_limit = 134217728;",
         )
         .map_err(of)?;
     connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB).map_err(of)?;
@@ -273,14 +277,7 @@ pub(crate) fn snapshot(data_dir: &Path) -> Result<(Connection, u64), OpenError> 
     let connection = reading(data_dir)?;
     check_version(&connection, data_dir)?;
     // A transaction begins to read with its first statement.
-    let begun = connection.execute_batch("BEGIN").and_then(|()| {
-        let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'journal'";
-        match connection.query_row(sql, [], |row| row.get(0))? {
-            // A store of version 1 that no later version has written to.
-            0_i64 => Ok(0),
-            _ => settle::settled(&connection),
-        }
-    });
+    let begun = connection.execute_batch("BEGIN").and_then(|()| settle::settled(&connection));
     begun.map(|settled| (connection, settled)).map_err(|error| OpenError::of(data_dir, &error))
 }
 

@@ -24,6 +24,23 @@ pub(crate) enum RecoverError {
     Decode(#[from] DecodeError),
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
+    #[error(
+        "it has a part of group {moving}, and its journal ends at {last}: it was copied without it (`bank backup` copies all)"
+    )]
+    Part {
+        /// The last group of which the database may have a part.
+        moving: u64,
+        /// The last group of the journal.
+        last: u64,
+    },
+}
+
+/// Refuses a database that has a part of what its journal does not have.
+fn check_whole(connection: &Connection, last: u64) -> Result<(), RecoverError> {
+    match settle::moving(connection)? {
+        moving if moving > last => Err(RecoverError::Part { moving, last }),
+        _ => Ok(()),
+    }
 }
 
 /// Moves what the journal has and the database has not into the database, and answers the last group.
@@ -51,6 +68,7 @@ pub(crate) fn into_database(
         }
         Ok::<(), RecoverError>(())
     })?;
+    check_whole(connection, last)?;
     if last > settled {
         settle(&mut changes, last, bytes)?;
         tracing::info!(groups = last - settled, "groups of the journal were moved into the database");
@@ -94,6 +112,7 @@ fn moment(data_dir: &Path, schema: &Schema) -> Result<(Connection, Overlay), Mom
         Ok::<(), RecoverError>(())
     });
     let last = last.map_err(MomentError::Recover)?;
+    check_whole(&connection, last).map_err(MomentError::Recover)?;
     Ok((connection, Overlay::of(changes, last)))
 }
 

@@ -7,9 +7,11 @@
 //! - `queue_cursors`, `queue_retries`, `queue_dead_letters`: how far each consumer is, and what it was not done with.
 //!
 //! - `journal`: up to which group the database has everything. What came after is in the journal's files.
+//! - `moving`: up to which group the database may have something. Beyond the other number, it is a part.
 //!
 //! Everything a person would read is text, so that `sqlite3 bank.sqlite3` shows it. `PRAGMA user_version` carries
-//! the version of the layout. Version 1 had no journal; it becomes version 2 with an empty one.
+//! the version of the layout. Version 1 had no journal and version 2 moved all of it at once; both become version 3 by what
+//! is missing.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +19,7 @@ use ports::{Subscription, Table};
 use rusqlite::Connection;
 
 /// The version of this layout. A store with a higher one was written by a newer program and is left alone.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 3;
 
 /// The tables of the queues and of the journal. `WITHOUT ROWID` stores a row in its key's own tree; messages are too large for that.
 const QUEUES: &str = "
@@ -50,6 +52,11 @@ const QUEUES: &str = "
         settled INTEGER NOT NULL
     ) STRICT;
     INSERT OR IGNORE INTO journal (only, settled) VALUES (1, 0);
+    CREATE TABLE IF NOT EXISTS moving (
+        only  INTEGER PRIMARY KEY CHECK (only = 1),
+        up_to INTEGER NOT NULL
+    ) STRICT;
+    INSERT OR IGNORE INTO moving (only, up_to) VALUES (1, 0);
 ";
 
 /// The statements on one item table.

@@ -1,9 +1,9 @@
-//! The settler: a thread that moves what is durable in the journal into the database, in large transactions in the order
-//! of the database's keys, beside the commits and not in their way.
+//! The settler: a thread that moves what is durable in the journal into the database, in the order of the database's keys,
+//! beside the commits and not in their way.
 //!
 //! What was changed again in the meantime is written once, and the record of an outbox that all its consumers have passed
-//! by then is not written at all. With each transaction the database also learns up to which group it has everything, so
-//! that the files of the journal are free again and a start knows where to continue.
+//! by then is not written at all. The items go in portions. With the last transaction the database also learns up to which
+//! group it has everything, so that the files of the journal are free again and a start knows where to continue.
 //!
 //! It begins when so much has been committed that it is worth it, and once a second in any case. Nobody else writes to
 //! the database. Where that fails for want of room it is tried again, and the journal goes on until it is full.
@@ -13,21 +13,24 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use ports::{Sources, Subscription, Table};
+use ports::{Key, Sources, Subscription, Table};
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, MAIN_DB, params};
 use tokio::sync::watch;
 
-use crate::changes::Changes;
+use crate::changes::{Changes, Row};
 use crate::failure::{ends_the_store, roll_back};
 use crate::log::Log;
 use crate::overlay::{Overlay, Unsettled};
 use crate::schema::{Schema, read_back, stored};
 use crate::{Health, upkeep};
 
-/// The bytes of groups that are worth a transaction.
+/// The bytes of groups that are worth being moved at once.
 pub(crate) const WORTH_BYTES: usize = 32 * 1024 * 1024;
-/// How long anything waits for its transaction.
+/// The items of a transaction: about a megabyte of pages, which is synced in a few milliseconds. The disk takes one thing after
+/// the other, so that the journal's next sync waits for as long (ADR 18).
+const ITEMS_AT_ONCE: usize = 1_000;
+/// How long anything waits to be moved.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// The same, while there is more to forget than one batch.
 const INTERVAL_BEHIND: Duration = Duration::from_millis(50);
@@ -154,7 +157,8 @@ impl Settler {
     }
 }
 
-/// Writes changes to the database, and up to which group it has everything then. `tidy` is done with it, and hears up to
+/// Writes changes to the database: the items in portions, then the queues, and with them up to which group it has everything.
+/// Where that ends halfway, the same changes written again, or later ones after them, leave the same as if it had not. `tidy` is done with it, and hears up to
 /// which record all consumers of an outbox have passed; its answer is given back.
 pub(crate) fn write<T>(
     connection: &Connection,
@@ -163,34 +167,64 @@ pub(crate) fn write<T>(
     unsettled: &Unsettled,
     tidy: impl FnOnce(&BTreeMap<Table, u64>) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    let written = write_rows(connection, schema, &unsettled.changes).and_then(|()| {
+    write_items(connection, schema, unsettled)?;
+    in_transaction(connection, || {
+        write_queues(connection, &unsettled.changes)?;
         let passed = passed_by_all(connection, subscriptions)?;
         write_records(connection, schema, &unsettled.changes, &passed)?;
         let tidied = tidy(&passed)?;
         let mut settle = connection.prepare_cached("UPDATE journal SET settled = ?1 WHERE settled < ?1")?;
         settle.execute([stored(unsettled.last)])?;
-        connection.execute_batch("COMMIT")?;
         Ok(tidied)
-    });
+    })
+}
+
+fn in_transaction<T>(
+    connection: &Connection,
+    write: impl FnOnce() -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let written = write().and_then(|value| connection.execute_batch("COMMIT").map(|()| value));
     written.map_err(|error| roll_back(connection, error))
 }
 
-fn write_rows(connection: &Connection, schema: &Schema, changes: &Changes) -> rusqlite::Result<()> {
-    for (key, row) in &changes.items {
-        let statements = schema.items.get(&key.table).ok_or(rusqlite::Error::InvalidQuery)?;
-        let (partition, sort) = (&key.partition, &key.sort);
-        match row {
-            Some(row) => connection.prepare_cached(&statements.put)?.execute(params![
-                partition,
-                sort,
-                stored(row.revision),
-                row.expires_at_ms,
-                row.body
-            ])?,
-            None => connection.prepare_cached(&statements.delete)?.execute(params![partition, sort])?,
-        };
+/// From the first portion on the database says that it has some of these groups, so that nobody takes it for whole without
+/// the journal.
+fn write_items(connection: &Connection, schema: &Schema, unsettled: &Unsettled) -> rusqlite::Result<()> {
+    let mut items = unsettled.changes.items.iter().peekable();
+    while items.peek().is_some() {
+        in_transaction(connection, || {
+            let mut moving = connection.prepare_cached("UPDATE moving SET up_to = ?1 WHERE up_to < ?1")?;
+            moving.execute([stored(unsettled.last)])?;
+            let mut portion = items.by_ref().take(ITEMS_AT_ONCE);
+            portion.try_for_each(|(key, row)| write_item(connection, schema, key, row.as_ref()))
+        })?;
     }
+    Ok(())
+}
+
+fn write_item(
+    connection: &Connection,
+    schema: &Schema,
+    key: &Key,
+    row: Option<&Row>,
+) -> rusqlite::Result<()> {
+    let statements = schema.items.get(&key.table).ok_or(rusqlite::Error::InvalidQuery)?;
+    let (partition, sort) = (&key.partition, &key.sort);
+    match row {
+        Some(row) => connection.prepare_cached(&statements.put)?.execute(params![
+            partition,
+            sort,
+            stored(row.revision),
+            row.expires_at_ms,
+            row.body
+        ])?,
+        None => connection.prepare_cached(&statements.delete)?.execute(params![partition, sort])?,
+    };
+    Ok(())
+}
+
+fn write_queues(connection: &Connection, changes: &Changes) -> rusqlite::Result<()> {
     for ((consumer, outbox), sequence) in &changes.cursors {
         let sql = "INSERT INTO queue_cursors (consumer, outbox, sequence) VALUES (?1, ?2, ?3) \
                    ON CONFLICT DO UPDATE SET sequence = excluded.sequence";
@@ -275,11 +309,27 @@ fn passed_by_all(
 
 /// The last group that the database has.
 pub(crate) fn settled(connection: &Connection) -> rusqlite::Result<u64> {
-    connection.query_row("SELECT settled FROM journal", [], |row| row.get(0)).map(read_back)
+    number(connection, "journal", "settled")
+}
+
+/// The last group of which the database may have a part.
+pub(crate) fn moving(connection: &Connection) -> rusqlite::Result<u64> {
+    number(connection, "moving", "up_to")
+}
+
+/// The one number in a table; zero where an older version has made the store and no later one has written to it.
+fn number(connection: &Connection, table: &str, column: &str) -> rusqlite::Result<u64> {
+    let sql = "SELECT count(*) FROM sqlite_schema WHERE name = ?1";
+    match connection.query_row(sql, [table], |row| row.get(0))? {
+        0_i64 => Ok(0),
+        _ => connection
+            .query_row(&format!("SELECT {column} FROM {table}"), [], |row| row.get(0))
+            .map(read_back),
+    }
 }
 
 /// How many pages of SQLite's log are not in its file yet, or are and are still in the way.
-fn checkpoint(connection: &Connection, mode: CheckpointMode) -> rusqlite::Result<u64> {
+pub(crate) fn checkpoint(connection: &Connection, mode: CheckpointMode) -> rusqlite::Result<u64> {
     let (pages, _) = connection.wal_checkpoint_v2(Some(MAIN_DB), mode)?;
     Ok(u64::try_from(pages).unwrap_or(0))
 }

@@ -155,6 +155,34 @@ fn where_there_is_no_room_nothing_is_lost_and_it_is_tried_again() {
 }
 
 #[test]
+fn what_was_moved_halfway_counts_once_all_of_it_is() {
+    let directory = Directory::new("settle-portions");
+    let settler = settler(&directory);
+    let items = |revision| (0..2_500).map(move |number| (key(&format!("{number:04}")), row(revision, None)));
+    settler.group(1, |changes| changes.items.extend(items(1)));
+    settler.settle(&mut None).unwrap();
+    settler.group(2, |changes| {
+        changes.items.extend(items(2));
+        changes.items.insert(key("0007"), None);
+        let body = "x".repeat(10_000_000);
+        changes.items.insert(key("2300"), Some(Row { revision: 2, expires_at_ms: None, body }));
+    });
+    settler.connection.pragma_update(None, "max_page_count", 2_000).unwrap();
+    let mut unsettled = None;
+    settler.settle(&mut unsettled).unwrap_err();
+    let revisions = "SELECT count(*) FROM items GROUP BY revision ORDER BY revision";
+    assert_eq!(settler.column(revisions), [500, 1_999], "two portions, of which one item is gone");
+    assert_eq!((*settler.settled.borrow(), settled(&settler.connection).unwrap()), (1, 1));
+    assert!(settler.overlay.read().item(&key("2400")).is_some());
+
+    settler.connection.pragma_update(None, "max_page_count", 1_000_000).unwrap();
+    settler.settle(&mut unsettled).unwrap();
+    assert_eq!(settler.column(revisions), [2_499]);
+    assert_eq!((*settler.settled.borrow(), settled(&settler.connection).unwrap()), (2, 2));
+    assert!(settler.overlay.read().item(&key("2400")).is_none());
+}
+
+#[test]
 fn what_is_settled_leaves_the_write_ahead_log_for_the_file() {
     let directory = Directory::new("settle-file");
     let settler = settler(&directory);

@@ -59,6 +59,8 @@ pub enum Command {
     Audit(DataOptions),
     /// Throw the projections for readers away and build them anew from the journal (with the bank stopped)
     Rebuild(DataOptions),
+    /// Copy the data directory, with the bank running or stopped: everything that was answered by now
+    Backup(BackupOptions),
     /// Read and redrive the messages that could not be handled
     DeadLetters {
         #[command(subcommand)]
@@ -119,6 +121,14 @@ pub struct DataOptions {
     /// The directory with the store and the signing keys; made if it is not there
     #[arg(long, env = "BANK_DATA_DIR", default_value = "./data", value_name = "DIR")]
     pub data_dir: PathBuf,
+}
+
+#[derive(Args, Clone)]
+pub struct BackupOptions {
+    /// Where the copy is made: a directory that is empty, or not there yet
+    pub directory: PathBuf,
+    #[command(flatten)]
+    pub data: DataOptions,
 }
 
 /// A bank that may be serving while the command runs.

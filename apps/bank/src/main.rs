@@ -1,6 +1,7 @@
 //! `bank`: the whole bank in one process, and its command line.
 
 mod audit;
+mod backup;
 mod cli;
 mod client;
 mod console;
@@ -54,6 +55,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Console(options) => console::serve(&options).await,
         Command::Audit(options) => audit::audit(&options).await,
         Command::Rebuild(options) => rebuild::rebuild(&options).await,
+        Command::Backup(options) => backup::back_up(&options),
         Command::DeadLetters { command } => dead_letters::run(&command).await,
         Command::Operators { command } => operators::run(&command).await,
         Command::Import(options) => import::import(&options).await,

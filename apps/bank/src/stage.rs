@@ -4,7 +4,8 @@
 //! what her role may do; nobody needs to be an operator of the bank. Region, profile and endpoint are those of the AWS
 //! command line. Only a build with the feature `aws` has them, so that the bank in one process compiles nothing of AWS.
 //!
-//! Absent on purpose: `serve`, which the functions do; and `operators`, since no function serves `/ops`.
+//! Absent on purpose: `serve`, which the functions do; `backup`, since tables are recovered to any point in time; and
+//! `operators`, since no function serves `/ops`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -70,6 +71,7 @@ pub async fn run(stage: &Stage, command: &Command) -> Result<(), Failure> {
         },
         Command::Serve(_)
         | Command::Console(_)
+        | Command::Backup(_)
         | Command::Operators { .. }
         | Command::Import(_)
         | Command::Openapi => Err(Failure::new(

@@ -52,3 +52,61 @@ BEGIN
     RETURN after;
 END
 $$;
+
+-- What services keep of their own who make a deposit together: the operation of the one who accepts it and concludes it, the
+-- verdict of the ledger, a balance and a history to be shown, a notice for the customer. Each of them takes a message
+-- twice without harm, as its rows have the operation's key.
+
+CREATE TABLE asked (
+    idempotency_key uuid PRIMARY KEY,
+    account_id bigint NOT NULL,
+    amount bigint NOT NULL,
+    status text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 50);
+
+CREATE TABLE balances (
+    account_id bigint PRIMARY KEY,
+    balance bigint NOT NULL
+) WITH (fillfactor = 50);
+
+CREATE TABLE history (
+    account_id bigint NOT NULL,
+    idempotency_key uuid NOT NULL,
+    amount bigint NOT NULL,
+    balance_after bigint NOT NULL,
+    PRIMARY KEY (account_id, idempotency_key)
+);
+
+CREATE TABLE notices (
+    idempotency_key uuid PRIMARY KEY,
+    account_id bigint NOT NULL,
+    notice jsonb NOT NULL
+);
+
+CREATE FUNCTION accept(key uuid, customer bigint, added bigint) RETURNS uuid LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO asked (idempotency_key, account_id, amount, status) VALUES (key, customer, added, 'PENDING');
+    INSERT INTO outbox (event) VALUES (jsonb_build_object(
+        'kind', 'DEPOSIT_CMD', 'operation_id', key, 'account_id', customer, 'amount', added));
+    RETURN key;
+END
+$$;
+
+CREATE FUNCTION judge(key uuid, customer bigint, added bigint) RETURNS bigint LANGUAGE sql AS
+    'SELECT post(key, customer, added, false)';
+
+CREATE FUNCTION conclude(key uuid) RETURNS void LANGUAGE sql AS
+    $$UPDATE asked SET status = 'COMPLETED' WHERE idempotency_key = key AND status = 'PENDING'$$;
+
+CREATE FUNCTION show(key uuid, customer bigint, added bigint, after bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO history (account_id, idempotency_key, amount, balance_after) VALUES (customer, key, added, after);
+    INSERT INTO balances (account_id, balance) VALUES (customer, after)
+        ON CONFLICT (account_id) DO UPDATE SET balance = excluded.balance;
+END
+$$;
+
+CREATE FUNCTION tell(key uuid, customer bigint, added bigint) RETURNS void LANGUAGE sql AS
+    $$INSERT INTO notices (idempotency_key, account_id, notice) VALUES
+        (key, customer, jsonb_build_object('kind', 'DEPOSITED', 'amount', added))$$;

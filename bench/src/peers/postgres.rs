@@ -42,6 +42,8 @@ pub enum Script {
     Statements,
     /// The same, and the balance of the settlement account.
     Settlement,
+    /// A deposit as services would make it that share nothing but messages, in five transactions.
+    Services,
     /// What pgbench does by itself, which is like TPC-B: three updates, a read and an insert, in seven round trips.
     TpcB,
 }
@@ -100,7 +102,7 @@ impl Postgres {
         for folder in [&self.folder, &self.socket] {
             fs::create_dir_all(folder).map_err(PeerError::file(folder))?;
         }
-        let scripts = [Script::Spread, Script::Statements, Script::Settlement];
+        let scripts = [Script::Spread, Script::Statements, Script::Settlement, Script::Services];
         for (script, text) in scripts.iter().filter_map(|script| Some((script.file()?, script.text()?))) {
             let path = self.folder.join(script);
             fs::write(&path, text).map_err(PeerError::file(&path))?;
@@ -200,6 +202,7 @@ impl Script {
             Self::Spread => Some("spread.sql"),
             Self::Statements => Some("statements.sql"),
             Self::Settlement => Some("settlement.sql"),
+            Self::Services => Some("services.sql"),
             Self::TpcB => None,
         }
     }
@@ -209,6 +212,7 @@ impl Script {
             Self::Spread => Some(include_str!("../../peers/postgres/spread.sql")),
             Self::Statements => Some(include_str!("../../peers/postgres/statements.sql")),
             Self::Settlement => Some(include_str!("../../peers/postgres/settlement.sql")),
+            Self::Services => Some(include_str!("../../peers/postgres/services.sql")),
             Self::TpcB => None,
         }
     }

@@ -96,12 +96,14 @@ impl<S: Store> Banking<S> {
     }
 
     /// An account as far as it is known here. One that was opened a moment ago is waited for.
-    async fn account(&self, account_id: AccountId) -> Result<Option<AccountState>, Fault> {
+    async fn account(&self, account_id: AccountId, waits: bool) -> Result<Option<AccountState>, Fault> {
         let patience = patience_for(account_id.made_at(), self.sources.now());
         let load =
             || self.accounts.get_or_load(account_id, runtime::get(&self.store, account_key(account_id)));
         let known: Option<Held<KnownAccount>> = match load().await? {
-            None if !patience.is_zero() => self.account_waiters.wait(account_id, patience, load).await?,
+            None if waits && !patience.is_zero() => {
+                self.account_waiters.wait(account_id, patience, load).await?
+            }
             known => known,
         };
         Ok(known.map(|held| held.record.0))

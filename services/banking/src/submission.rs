@@ -36,7 +36,11 @@ impl<S: Store> Banking<S> {
     /// Every [`Rejection`](domain::Rejection), a reused or busy key, and the faults of the store.
     pub async fn submit(&self, caller: &Caller, request: &Request) -> Result<Answered<Operation>, Refusal> {
         let _flight = self.in_flight.enter(caller)?;
-        decide_and_commit(&self.store, || self.try_submit(caller, request)).await
+        let mut is_thorough = false;
+        decide_and_commit(&self.store, || {
+            self.try_submit(caller, request, std::mem::replace(&mut is_thorough, true))
+        })
+        .await
     }
 
     /// Begins up to [`TOGETHER_MAX`] operations, each for itself, and answers them in order.
@@ -48,7 +52,11 @@ impl<S: Store> Banking<S> {
             asked.iter().map(|(caller, _)| self.in_flight.enter(caller)).collect();
         let free: Vec<&(Caller, Request)> =
             asked.iter().zip(&flights).filter(|(_, flight)| flight.is_ok()).map(|(asked, _)| asked).collect();
-        let answers = decide_and_commit(&self.store, || self.try_submit_all(&free)).await?;
+        let mut is_thorough = false;
+        let answers = decide_and_commit(&self.store, || {
+            self.try_submit_all(&free, std::mem::replace(&mut is_thorough, true))
+        })
+        .await?;
         let mut answers = answers.into_iter();
         let each = flights.iter().filter_map(|flight| match flight {
             Ok(_) => answers.next(),
@@ -57,35 +65,58 @@ impl<S: Store> Banking<S> {
         Ok(each.collect())
     }
 
+    /// The first try is not thorough: it takes the key to be new, as almost all are, and waits for no account. Where the
+    /// key is not new the transaction conflicts, and nobody is refused before a second try that looks and waits.
     async fn try_submit(
         &self,
         caller: &Caller,
         request: &Request,
+        is_thorough: bool,
     ) -> Result<Decision<Answered<Operation>>, Refusal> {
         let now = self.sources.now();
-        let once = Once::look::<S, Refusal>(&self.store, OPERATIONS, caller, (ROUTE, request), now);
-        let ticket = match once.await? {
+        let asked = (ROUTE, request);
+        let once = if is_thorough {
+            Once::look::<S, Refusal>(&self.store, OPERATIONS, caller, asked, now).await?
+        } else {
+            Once::unseen(OPERATIONS, caller, asked, now)?
+        };
+        let ticket = match once {
             Once::Replay(Answered { answer: operation_id, .. }) => {
                 let stored = self.operation(caller.user_id, operation_id).await?;
                 return Ok(Decision::Nothing(replayed(operation_id, stored)?));
             }
             Once::New(ticket) => ticket,
         };
-        let own = self.account(request.movement.own_account()).await?;
+        let own = self.account(request.movement.own_account(), is_thorough).await?;
         let payee = match request.movement.payee() {
-            Some(account_id) => self.account(account_id).await?,
+            Some(account_id) => self.account(account_id, is_thorough).await?,
             None => None,
         };
         let accounts = Accounts { own: own.as_ref(), payee: payee.as_ref() };
         let mut transaction = Transaction::new(self.sources.fresh_id());
-        let answer = self.begin((caller, request), &accounts, now, ticket, &mut transaction)?;
-        Ok(Decision::Commit(transaction, answer))
+        match self.begin((caller, request), &accounts, now, ticket, &mut transaction) {
+            Ok(answer) => Ok(Decision::Commit(transaction, answer)),
+            Err(Refusal::Rejected(_)) if !is_thorough => Ok(Decision::Again),
+            Err(refusal) => Err(refusal),
+        }
     }
 
-    async fn try_submit_all(&self, asked: &[&(Caller, Request)]) -> Result<Decision<Answers>, Fault> {
+    /// The same for many: if any key is not new, or any request is refused, all keys are looked for.
+    async fn try_submit_all(
+        &self,
+        asked: &[&(Caller, Request)],
+        is_thorough: bool,
+    ) -> Result<Decision<Answers>, Fault> {
         let now = self.sources.now();
-        let requests = asked.iter().map(|(caller, request)| (caller, request));
-        let found = Once::<OperationId>::look_all(&self.store, OPERATIONS, (ROUTE, requests), now).await?;
+        let found = if is_thorough {
+            let requests = asked.iter().map(|(caller, request)| (caller, request));
+            Once::look_all(&self.store, OPERATIONS, (ROUTE, requests), now).await?
+        } else {
+            let unseen = |(caller, request): &&(Caller, Request)| {
+                Once::unseen(OPERATIONS, caller, (ROUTE, request), now).map(Ok)
+            };
+            asked.iter().map(unseen).collect::<Result<_, _>>()?
+        };
         let (mut keys, mut account_ids) = (Vec::new(), BTreeSet::new());
         for ((caller, request), once) in asked.iter().zip(&found) {
             match once {
@@ -98,7 +129,7 @@ impl<S: Store> Banking<S> {
             }
         }
         let mut stored = runtime::get_many::<S, Operation>(&self.store, &keys).await?.into_iter();
-        let known = self.accounts_of(account_ids).await?;
+        let known = self.accounts_of(account_ids, is_thorough).await?;
 
         let mut transaction = Transaction::new(self.sources.fresh_id());
         let mut answers = Vec::with_capacity(asked.len());
@@ -117,6 +148,7 @@ impl<S: Store> Banking<S> {
             };
             match answer {
                 Err(Refusal::Fault(fault)) => return Err(fault),
+                Err(_) if !is_thorough => return Ok(Decision::Again),
                 answer => answers.push(answer),
             }
         }
@@ -148,10 +180,11 @@ impl<S: Store> Banking<S> {
     }
 
     /// The accounts with these identifiers, as far as they are known here: from the cache, or all the others in one read.
-    /// Those that were opened a moment ago are waited for, side by side.
+    /// If it `waits`, it does so for those that were opened a moment ago, side by side.
     async fn accounts_of(
         &self,
         account_ids: BTreeSet<AccountId>,
+        waits: bool,
     ) -> Result<HashMap<AccountId, AccountState>, Fault> {
         let mut known = HashMap::with_capacity(account_ids.len());
         let mut unread = Vec::new();
@@ -173,7 +206,10 @@ impl<S: Store> Banking<S> {
                 None => absent.push(account_id),
             }
         }
-        let waited = try_join_all(absent.iter().map(|account_id| self.account(*account_id))).await?;
+        if !waits {
+            return Ok(known);
+        }
+        let waited = try_join_all(absent.iter().map(|account_id| self.account(*account_id, true))).await?;
         known.extend(absent.into_iter().zip(waited).filter_map(|(id, state)| Some((id, state?))));
         Ok(known)
     }

@@ -98,6 +98,22 @@ async fn what_was_begun_before_is_answered_as_the_first_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_begun_is_answered_although_it_would_be_refused_now() {
+    let world = world();
+    world.take(&[opened(1)]).await;
+    let orders = deposits(&world, 2);
+    let (caller, request) = &orders[0];
+    let first = world.banking.submit(caller, request).await.unwrap().answer.operation_id;
+    world.take(&[closed(1)]).await;
+    let alone = world.banking.submit(caller, request).await.unwrap();
+    assert_eq!((alone.answer.operation_id, alone.is_replay), (first, true));
+    let answers = world.banking.submit_all(&orders).await.unwrap();
+    assert_eq!(answers[0].as_ref().unwrap().answer.operation_id, first);
+    let refused = answers[1].as_ref().unwrap_err();
+    assert!(matches!(refused, Refusal::Rejected(Rejection::AccountNotOpen)), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_has_its_effect_once_whatever_the_store_does() {
     for seed in 0..40 {
         let world = world_with(seed, Faults::NONE);

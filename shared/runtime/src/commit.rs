@@ -20,6 +20,8 @@ pub enum Decision<T> {
     Commit(Transaction, T),
     /// There is nothing to write.
     Nothing(T),
+    /// What it was decided on may not hold: it is to be decided anew.
+    Again,
 }
 
 /// Runs `attempt`, which reads and decides, until what it decided is committed.
@@ -37,6 +39,7 @@ where
         let (transaction, answer) = match attempt().await? {
             Decision::Commit(transaction, answer) => (transaction, answer),
             Decision::Nothing(answer) => return Ok(answer),
+            Decision::Again => continue,
         };
         match commit(store, &transaction).await? {
             Committed::Yes => return Ok(answer),

@@ -157,6 +157,21 @@ impl<T: DeserializeOwned> Once<T> {
         Ok(Self::judge(keyed, held, now)??)
     }
 
+    /// Takes this request to be new without a look. If it is not, the transaction that keeps its answer conflicts, and
+    /// there is something to [`look`](Self::look) for.
+    ///
+    /// # Errors
+    /// [`Fault::Internal`] if the request has no JSON form.
+    pub fn unseen(
+        table: Table,
+        caller: &Caller,
+        (route, request): (&str, &impl Serialize),
+        now: Timestamp,
+    ) -> Result<Self, Fault> {
+        let keyed = Keyed::read(table, caller, (route, request))?;
+        Ok(Self::New(Ticket(keyed.map(|keyed| NewAnswer::new(keyed, now, None)))))
+    }
+
     /// Looks for the first answers to many requests at once, each of which is told for itself. `route` is that of them all.
     pub async fn look_all<'a, S, R>(
         store: &S,
@@ -199,7 +214,13 @@ impl<T: DeserializeOwned> Once<T> {
             }
             expired = Some(revision);
         }
-        Ok(Ok(Self::New(Ticket(Some(NewAnswer { keyed, expires_at: now + KEPT_FOR, expired })))))
+        Ok(Ok(Self::New(Ticket(Some(NewAnswer::new(keyed, now, expired))))))
+    }
+}
+
+impl NewAnswer {
+    fn new(keyed: Keyed, now: Timestamp, expired: Option<Revision>) -> Self {
+        Self { keyed, expires_at: now + KEPT_FOR, expired }
     }
 }
 

@@ -2,6 +2,7 @@
 //! in the conformance suite.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it cannot go on")]
 
+mod backups;
 mod commits;
 mod opening;
 mod queues;

@@ -36,7 +36,7 @@ impl Directory {
     /// The files as a crash at this moment would leave them, under another name.
     pub fn crashed(&self, name: &str) -> PathBuf {
         let copy = self.0.join(name);
-        let settled = || sqlite(&self.data(), "SELECT settled FROM journal");
+        let settled = || sqlite(&self.data(), "SELECT settled + up_to FROM journal, moving");
         loop {
             let before = settled();
             std::fs::create_dir(&copy).unwrap();

@@ -4,8 +4,9 @@ use std::fs;
 
 use crate::support::{Directory, Ran, Serving, bank};
 
-const COMMANDS: [&[&str]; 6] = [
+const COMMANDS: [&[&str]; 7] = [
     &["audit"],
+    &["backup", "copy"],
     &["rebuild"],
     &["dead-letters", "list"],
     &["dead-letters", "show", "1"],

@@ -173,3 +173,23 @@ fn a_look_at_a_person_leaves_a_line_in_the_log() {
     }
     assert!(!log.contains("ada@") && !log.contains("olive@"), "an address is in the log");
 }
+
+#[test]
+fn a_copy_made_beside_a_bank_that_serves_is_that_bank() {
+    let (directory, copy) = (Directory::with_demo(), Directory::new());
+    let serving = Serving::start(&directory, &[]);
+    let ada = serving.sign_in("ada@example.com");
+    let account = json!({"name": "Holidays", "currency": "EUR"});
+    assert_eq!(serving.post_as(&ada, "/accounts", &account).0, 201);
+    let before = serving.get(&ada, "/accounts");
+    let to = copy.data().display().to_string();
+    let told = directory.run(&["backup", &to]);
+    assert!(told.success().starts_with(&format!("{to} is a copy of ")), "{told:?}");
+    assert_eq!(serving.post_as(&ada, "/accounts", &account).0, 201);
+    assert!(directory.run(&["backup", &to]).failure().ends_with("is not empty"));
+    serving.stop();
+
+    assert!(copy.run(&["audit"]).success().ends_with("The books are right.\n"));
+    let restored = Serving::start(&copy, &[]);
+    assert_eq!(restored.get(&ada, "/accounts"), before, "her token is signed with the same key");
+}
