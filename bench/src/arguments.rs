@@ -72,6 +72,9 @@ pub struct PeersOptions {
     /// The binary of the package in bench/peers/cala; without it, cala-ledger is left out
     #[arg(long, value_name = "PATH")]
     pub cala: Option<PathBuf>,
+    /// The binary of the package in bench/ledger; without it, the ledger alone is left out
+    #[arg(long, value_name = "PATH")]
+    pub ledger: Option<PathBuf>,
     /// How often each is measured, one after the other; the figure of each is its median
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub rounds: u32,

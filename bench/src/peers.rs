@@ -69,6 +69,8 @@ enum Contest {
     /// The crate cala-ledger on the same PostgreSQL: from one account or from all, by so many callers, so many
     /// transactions a call.
     Cala(&'static str, u32, u32),
+    /// The ledger of the bank alone, in batches.
+    Ledger,
     /// A plain journal.
     Journal,
 }
@@ -86,6 +88,7 @@ const BANK: &str = "this bank";
 const POSTGRES: &str = "PostgreSQL";
 const CALA: &str = "cala-ledger";
 const JOURNAL: &str = "plain journal";
+const LEDGER: &str = "the ledger alone";
 
 const SPREAD_16: Contest = Contest::Bank(Step::Complete, 16);
 const SPREAD_64: Contest = Contest::Bank(Step::Complete, 64);
@@ -94,7 +97,7 @@ const HOT_64: Contest = Contest::Bank(Step::CompleteOnOne, 64);
 const ACCEPTED: Contest = Contest::Bank(Step::Accept, 64);
 const BATCHES: Contest = Contest::Bank(Step::AcceptBatch, BATCH_CALLERS);
 
-const ENTRIES: [Entry; 21] = {
+const ENTRIES: [Entry; 22] = {
     const fn ours(what: &'static str, contest: Contest) -> Entry {
         Entry { peer: BANK, what, contest, against: contest }
     }
@@ -117,6 +120,7 @@ const ENTRIES: [Entry; 21] = {
         ours("all on one account, 64 callers", HOT_64),
         ours("deposits accepted, until all are done", ACCEPTED),
         ours("batches of 128, until all are done", BATCHES),
+        ours("the ledger alone, batches of 128", Contest::Ledger),
         postgres("double entry, 16 clients", Script::Spread, 16, SPREAD_16),
         postgres("double entry, 64 clients", Script::Spread, 64, SPREAD_64),
         postgres("statement by statement, 16 clients", Script::Statements, 16, SPREAD_16),
@@ -174,7 +178,11 @@ pub fn run(options: &PeersOptions, runtime: &Runtime) -> Result<(), BenchError> 
 impl Arena<'_> {
     /// What everybody comes to, as far as she is here.
     fn measure(&self) -> Result<Vec<Row>, BenchError> {
-        let is_here = |entry: &&Entry| self.cala.is_some() || entry.peer != CALA;
+        let is_here = |entry: &&Entry| match entry.contest {
+            Contest::Cala(..) => self.cala.is_some(),
+            Contest::Ledger => self.options.ledger.is_some(),
+            Contest::Bank(..) | Contest::Postgres(..) | Contest::Journal => true,
+        };
         let entries: Vec<&Entry> = ENTRIES.iter().filter(is_here).collect();
         let mut rates = vec![Vec::new(); entries.len()];
         for round in 1..=self.options.rounds {
@@ -211,6 +219,10 @@ impl Arena<'_> {
                 let Some((binary, database)) = &self.cala else { return Ok(0) };
                 Ok(cala(binary, database, from, [callers, batch, *seconds, *accounts])?)
             }
+            Contest::Ledger => {
+                let Some(binary) = &self.options.ledger else { return Ok(0) };
+                Ok(ledger(binary, &bank.work_dir, [BATCH_CALLERS, BATCH, *seconds, *accounts])?)
+            }
             Contest::Journal => Ok(journal::measure(&bank.work_dir, *seconds)?),
         }
     }
@@ -219,12 +231,24 @@ impl Arena<'_> {
 /// Has cala-ledger post transactions, and reads how many a second.
 fn cala(binary: &Path, database: &str, from: &str, numbers: [u32; 4]) -> Result<u64, PeerError> {
     let mut command = Command::new(binary);
-    command.args(["--database", database, "--from", from]);
+    rate(CALA, command.args(["--database", database, "--from", from]), numbers)
+}
+
+/// Has the ledger of the bank judge deposits on a store of its own, and reads how many a second.
+fn ledger(binary: &Path, work_dir: &Path, numbers: [u32; 4]) -> Result<u64, PeerError> {
+    let folder = work_dir.join(format!("ledger-{:08x}", rand::random::<u32>()));
+    let rate = rate(LEDGER, Command::new(binary).arg("--data-dir").arg(&folder), numbers);
+    std::fs::remove_dir_all(&folder).map_err(PeerError::file(&folder))?;
+    rate
+}
+
+/// Runs a program that prints a rate, with so many callers, so many of them a batch, for so many seconds, on so many accounts.
+fn rate(program: &'static str, command: &mut Command, numbers: [u32; 4]) -> Result<u64, PeerError> {
     for (option, number) in ["--callers", "--batch", "--seconds", "--accounts"].iter().zip(numbers) {
         command.arg(option).arg(number.to_string());
     }
-    let told = postgres::told(&mut command)?;
-    told.trim().parse().map_err(|_| PeerError::Unreadable { program: CALA, told })
+    let told = postgres::told(command)?;
+    told.trim().parse().map_err(|_| PeerError::Unreadable { program, told })
 }
 
 /// The value in the middle; of an even number, the lower of the two.

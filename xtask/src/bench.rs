@@ -13,6 +13,7 @@ use crate::{Fault, Workspace};
 const PEERS: &str = "peers";
 const CALA_MANIFEST: &str = "bench/peers/cala/Cargo.toml";
 const CALA_BINARY: &str = "cala-peer";
+const LEDGER: &str = "ledger-bench";
 /// The parts of all tests: what they are called, which trial each makes, and with what.
 const PARTS: [(&str, &str, &[&str]); 2] = [
     (
@@ -47,14 +48,15 @@ pub(crate) fn run(workspace: &Workspace, trial: &str, arguments: &[OsString]) ->
     process::run(&mut load)
 }
 
-/// Builds cala-ledger too, which is no part of the workspace, and has the bank measured beside it and others.
+/// Builds the ledger alone too, and cala-ledger, which is no part of the workspace, and has the bank measured beside others.
 pub(crate) fn run_peers(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Fault> {
-    let folder = workspace.root.join("target").join(PEERS);
-    let mut build =
-        cargo(&["build", "--release", "--locked", "--manifest-path", CALA_MANIFEST, "--target-dir"]);
-    let built = process::run(build.arg(&folder).current_dir(&workspace.root));
+    process::run(&mut build(workspace, &[LEDGER]))?;
     let mut arguments = arguments.to_vec();
-    match built {
+    arguments.extend(["--ledger".into(), workspace.release_binary(LEDGER).into()]);
+    let folder = workspace.root.join("target").join(PEERS);
+    let mut cala =
+        cargo(&["build", "--release", "--locked", "--manifest-path", CALA_MANIFEST, "--target-dir"]);
+    match process::run(cala.arg(&folder).current_dir(&workspace.root)) {
         Ok(()) => arguments.extend(["--cala".into(), folder.join("release").join(CALA_BINARY).into()]),
         // The others are worth a look without it.
         Err(fault) => println!("cala-ledger is left out: {fault}"),

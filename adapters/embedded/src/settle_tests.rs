@@ -173,6 +173,7 @@ fn what_was_moved_halfway_counts_once_all_of_it_is() {
     let revisions = "SELECT count(*) FROM items GROUP BY revision ORDER BY revision";
     assert_eq!(settler.column(revisions), [500, 1_999], "two portions, of which one item is gone");
     assert_eq!((*settler.settled.borrow(), settled(&settler.connection).unwrap()), (1, 1));
+    assert_eq!(moving(&settler.connection).unwrap(), 2, "the file says that it has a part");
     assert!(settler.overlay.read().item(&key("2400")).is_some());
 
     settler.connection.pragma_update(None, "max_page_count", 1_000_000).unwrap();

@@ -27,7 +27,7 @@ use Layer::{
 };
 
 /// The folders, the more particular first. A folder that ends with `/` stands for all within it.
-const FOLDERS: [(&str, Layer); 17] = [
+const FOLDERS: [(&str, Layer); 18] = [
     ("shared/kernel", Kernel),
     ("shared/contracts", Contracts),
     ("shared/ports", Ports),
@@ -41,8 +41,9 @@ const FOLDERS: [(&str, Layer); 17] = [
     ("apps/console", Console),
     ("apps/", App),
     ("simulation", Simulation),
-    // It runs the services in its own process, as the simulation does.
+    // These run services in their own process, as the simulation does.
     ("bench/counts", Simulation),
+    ("bench/ledger", Simulation),
     ("bench", Tool),
     ("e2e", Tool),
     ("xtask", Tool),
