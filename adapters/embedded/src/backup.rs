@@ -4,7 +4,6 @@
 //! answered a moment ago is in the journal only. This copy is one moment of both, with everything in its file.
 
 use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -44,12 +43,9 @@ pub fn back_up(
 ) -> Result<(), BackupError> {
     let schema = Schema::new(tables, subscriptions);
     let (source, overlay) = recover::into_memory(data_dir, &schema)?;
-    let not_writable = |error: io::Error| OpenError::not_writable(to, &error);
-    match to.read_dir().map(|mut entries| entries.next().is_none()) {
-        Ok(true) => {}
-        Ok(false) => return Err(BackupError::NotEmpty(to.to_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(not_writable(error).into()),
+    // If it cannot be read it is not there, or the lock tells what it is.
+    if to.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(BackupError::NotEmpty(to.to_owned()));
     }
     let lock = Lock::take(to)?;
     let of = |error| OpenError::of(to, &error);
@@ -63,7 +59,8 @@ pub fn back_up(
         .map_err(of)?;
     drop(copy);
     lock.release();
-    Ok(File::open(to).and_then(|directory| directory.sync_all()).map_err(not_writable)?)
+    let synced = File::open(to).and_then(|directory| directory.sync_all());
+    Ok(synced.map_err(|error| OpenError::not_writable(to, &error))?)
 }
 
 /// The source has a transaction open, so that every page is of the same moment.

@@ -63,10 +63,10 @@ impl Comparison {
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [peer, what, rate, ratio] = ["peer", "what", "per second", "ratio"];
-        writeln!(f, "\n{peer:<14} | {what:<42} | {rate:>10} | {ratio:>8}")?;
+        writeln!(f, "\n{peer:<14} | {what:<40} | {rate:>10} | {ratio:>8}")?;
         for Row { peer, what, per_second, ours_percent, .. } in &self.rows {
             let ratio = ours_percent.map_or_else(String::new, |percent| Times(percent).to_string());
-            writeln!(f, "{peer:<14} | {what:<42} | {:>10} | {ratio:>8}", grouped(*per_second))?;
+            writeln!(f, "{peer:<14} | {what:<40} | {:>10} | {ratio:>8}", grouped(*per_second))?;
         }
         writeln!(
             f,
@@ -74,7 +74,7 @@ impl fmt::Display for Comparison {
         )?;
         writeln!(
             f,
-            "with as many callers and the same spread; of five transactions, for all five. {} cores for all.",
+            "with as many callers and the same spread; in five transactions, for all five. {} cores for all.",
             self.cores
         )?;
         write!(f, "\nThe books were audited and are clean.\n{}", self.audit)
