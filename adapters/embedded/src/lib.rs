@@ -19,7 +19,8 @@
 //!   an outbox keeps 16 MiB of its newest records in memory; the journal has at most 256 MiB, and so the overlay.
 //! - **Safe to kill.** What was answered is durable; what was not settled is delivered again.
 //!
-//! Deliberately absent: a second process that writes (the directory is locked), replication ([`back_up`] copies one moment), and any memory of transaction ids (see `committer`).
+//! Deliberately absent: a second process that writes (the directory is locked), replication ([`back_up`] copies one
+//! moment), and any memory of transaction ids (see `committer`).
 #![warn(missing_docs)]
 
 mod backup;

@@ -5,9 +5,8 @@
 //!   bodies would be the index, about eight to a page at every level, and each write would touch more pages.
 //! - A table for each outbox: one row a transaction that emitted, its messages a JSON array.
 //! - `queue_cursors`, `queue_retries`, `queue_dead_letters`: how far each consumer is, and what it was not done with.
-//!
 //! - `journal`: up to which group the database has everything. What came after is in the journal's files.
-//! - `moving`: up to which group the database may have something. Beyond the other number, it is a part.
+//! - `moving`: up to which group the database may have something. What it has beyond `journal` is a part.
 //!
 //! Everything a person would read is text, so that `sqlite3 bank.sqlite3` shows it. `PRAGMA user_version` carries
 //! the version of the layout. Version 1 had no journal and version 2 moved all of it at once; both become version 3 by what

@@ -27,8 +27,8 @@ use crate::{Health, upkeep};
 
 /// The bytes of groups that are worth being moved at once.
 pub(crate) const WORTH_BYTES: usize = 32 * 1024 * 1024;
-/// The items of a transaction: about a megabyte of pages, which is synced in a few milliseconds. The disk takes one thing after
-/// the other, so that the journal's next sync waits for as long (ADR 18).
+/// The items of a transaction: about a megabyte of pages, which is synced in a few milliseconds. The disk takes one thing
+/// after the other, so that the journal's next sync waits for as long (ADR 18).
 const ITEMS_AT_ONCE: usize = 1_000;
 /// How long anything waits to be moved.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -157,9 +157,9 @@ impl Settler {
     }
 }
 
-/// Writes changes to the database: the items in portions, then the queues, and with them up to which group it has everything.
-/// Where that ends halfway, the same changes written again, or later ones after them, leave the same as if it had not. `tidy` is done with it, and hears up to
-/// which record all consumers of an outbox have passed; its answer is given back.
+/// Writes changes to the database: the items in portions, then the queues, and with them up to which group it has
+/// everything. Where that ends halfway, the same changes written again leave what they would have left at once. `tidy` is
+/// done with the queues, and hears up to which record all consumers of an outbox have passed; its answer is given back.
 pub(crate) fn write<T>(
     connection: &Connection,
     schema: &Schema,

@@ -114,6 +114,21 @@ async fn what_was_begun_is_answered_although_it_would_be_refused_now() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_whose_answer_has_expired_is_new() {
+    let world = world();
+    world.take(&[opened(1)]).await;
+    let orders = deposits(&world, 2);
+    let (caller, request) = &orders[0];
+    let first = world.banking.submit(caller, request).await.unwrap().answer.operation_id;
+    world.clock.advance(Duration::from_hours(25));
+    let later = world.banking.submit(caller, request).await.unwrap();
+    assert!(later.answer.operation_id != first && !later.is_replay);
+    let answers = world.banking.submit_all(&orders).await.unwrap();
+    let replayed = answers[0].as_ref().unwrap();
+    assert_eq!((replayed.answer.operation_id, replayed.is_replay), (later.answer.operation_id, true));
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_has_its_effect_once_whatever_the_store_does() {
     for seed in 0..40 {
         let world = world_with(seed, Faults::NONE);

@@ -53,6 +53,24 @@ async fn a_newer_layout_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_store_of_the_layout_before_is_read_and_becomes_one_of_this() {
+    let directory = Directory::new();
+    let store = open(&directory.data());
+    store.commit(&create(&thing("a"))).await.unwrap();
+    store.close().await;
+    let file = directory.data().join("bank.sqlite3");
+    let before = "DROP TABLE moving; PRAGMA user_version = 2";
+    rusqlite::Connection::open(&file).unwrap().execute_batch(before).unwrap();
+    for access in [Access::ReadOnly, Access::Exclusive] {
+        let store = EmbeddedStore::open(options(&directory.data(), access)).unwrap();
+        assert!(store.get(&[key("a")]).await.unwrap()[0].is_some());
+        store.close().await;
+    }
+    assert_eq!(sqlite(&directory.data(), "SELECT user_version FROM pragma_user_version"), 3);
+    assert_eq!(sqlite(&directory.data(), "SELECT count(*) FROM moving"), 1);
+}
+
+#[tokio::test]
 async fn a_file_that_is_no_store_is_corrupted() {
     let directory = Directory::new();
     std::fs::create_dir(directory.data()).unwrap();
