@@ -13,6 +13,8 @@ use crate::scan;
 /// How long a new account may take to be known everywhere.
 const KNOWN_MAX: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(10);
+/// How many sign up at once: the bank lets no more than some dozens wait for their passwords to be hashed.
+const SIGN_UPS_AT_ONCE: u32 = 32;
 /// What an account is opened with.
 const FUNDS: &str = "1000000.00";
 
@@ -42,7 +44,7 @@ impl Account {
 pub async fn accounts(server: &Server, crowd: Crowd) -> Result<Vec<Account>, ClientError> {
     let started = Instant::now();
     let sign_up = async |connection: &mut Connection, _| sign_up(connection).await.map(Rc::new);
-    let people = shared_out(server, crowd.connections, crowd.people, sign_up);
+    let people = shared_out(server, crowd.connections.min(SIGN_UPS_AT_ONCE), crowd.people, sign_up);
     let people = people.await?;
     println!("signed up {} people in {} ms", people.len(), started.elapsed().as_millis());
 

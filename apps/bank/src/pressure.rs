@@ -1,10 +1,15 @@
-//! Back pressure: no more orders than the bank works off in some seconds.
+//! Back pressure: no more orders than the bank works off in some seconds, and no faster than it ends them.
 //!
 //! An order is durable before anybody works on it, so a bank under too much load could take orders faster than it ends
-//! them, for as long as the disk has room. So while too many messages wait for a consumer that an operation needs to
-//! end, further orders are refused as busy. Reads are not. A batch is up to a thousand orders, so batches are refused
-//! earlier: were all that are under way of the longest, they would fill no more than there is room for. How far projections
-//! and letters are behind does not matter here: whoever stands behind a consumer that has died must not be held up by it.
+//! them, for as long as the disk has room. So while more messages wait for a consumer that an operation needs to end than
+//! it takes in a moment, each further order is held up a little, the longer the more they are: callers who wait for their
+//! answers get no faster ahead of the bank than it works, and what passes through quickly is never written into the tables
+//! of its queues. Whoever asks without waiting for answers gets ahead nevertheless, and once the backlog is some seconds
+//! long, orders are refused as busy.
+//!
+//! Reads are neither held up nor refused. A batch is up to a thousand orders, so batches are refused earlier: were all that
+//! are under way of the longest, they would fill no more than there is room for. How far projections and letters are
+//! behind does not matter here: whoever stands behind a consumer that has died must not be held up by it.
 
 use std::time::Duration;
 
@@ -27,6 +32,13 @@ const OF_BATCHES: u64 = (BATCHES_MAX * BATCH_OPERATIONS_MAX) as u64;
 
 const _: () = assert!(OF_BATCHES < WAITING_MAX, "a bank with nothing to do takes a batch");
 
+/// How many may wait without holding anybody up: about a tenth of a second of work.
+const UNHELD_MAX: u64 = 1_000;
+/// How long an order is held up for each message beyond that.
+const HOLD_FOR_EACH: Duration = Duration::from_micros(50);
+/// The longest that an order is held up. It keeps its place among the requests that are worked on at once.
+const HOLD_MAX: Duration = Duration::from_millis(50);
+
 /// When to ask again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -42,17 +54,28 @@ impl Pressure {
         Self { store, waiting_max: WAITING_MAX }
     }
 
-    fn is_too_high(&self, path: &str) -> bool {
+    /// How long an order at this path is to be held up; none if it is to be refused.
+    fn hold(&self, path: &str) -> Option<Duration> {
+        let waiting = NEEDED.iter().map(|consumer| self.store.waiting(consumer)).max().unwrap_or(0);
         let reserved = if path == BATCHES { OF_BATCHES } else { 0 };
-        let waiting_max = self.waiting_max.saturating_sub(reserved);
-        NEEDED.iter().any(|consumer| self.store.waiting(consumer) > waiting_max)
+        (waiting <= self.waiting_max.saturating_sub(reserved)).then(|| hold(waiting))
     }
 }
 
-/// Refuses orders while the pressure is too high.
+/// How long an order is held up while so many messages wait.
+fn hold(waiting: u64) -> Duration {
+    let beyond = u32::try_from(waiting.saturating_sub(UNHELD_MAX)).unwrap_or(u32::MAX);
+    HOLD_FOR_EACH.saturating_mul(beyond).min(HOLD_MAX)
+}
+
+/// Holds orders up while the pressure is high, and refuses them while it is too high.
 pub async fn relieve(State(pressure): State<Pressure>, request: Request, next: Next) -> Response {
-    if request.method() == Method::POST && pressure.is_too_high(request.uri().path()) {
-        return Problem::from(Fault::Busy { retry_after: RETRY_AFTER }).into_response();
+    if request.method() == Method::POST {
+        match pressure.hold(request.uri().path()) {
+            None => return Problem::from(Fault::Busy { retry_after: RETRY_AFTER }).into_response(),
+            Some(Duration::ZERO) => {}
+            Some(hold) => tokio::time::sleep(hold).await,
+        }
     }
     next.run(request).await
 }
@@ -102,7 +125,22 @@ mod tests {
         for (waiting_max, path, is_too_high) in
             [(OF_BATCHES + 2, "/", false), (OF_BATCHES + 2, BATCHES, true), (OF_BATCHES + 3, BATCHES, false)]
         {
-            assert_eq!(pressure(waiting_max).is_too_high(path), is_too_high, "{waiting_max} {path}");
+            assert_eq!(pressure(waiting_max).hold(path).is_none(), is_too_high, "{waiting_max} {path}");
+        }
+    }
+
+    #[test]
+    fn the_more_wait_the_longer_an_order_is_held_up_within_a_bound() {
+        for (waiting, micros) in [
+            (0, 0),
+            (UNHELD_MAX, 0),
+            (UNHELD_MAX + 1, 50),
+            (UNHELD_MAX + 100, 5_000),
+            (UNHELD_MAX + 1_000, 50_000),
+            (UNHELD_MAX + 1_001, 50_000),
+            (u64::MAX, 50_000),
+        ] {
+            assert_eq!(hold(waiting), Duration::from_micros(micros), "{waiting}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use contracts::topology::consumers::ACCOUNTS_CLOSINGS;
 use kernel::AccountId;
 use ports::{Consumer, Delivery, Held, Key, Outcome, Store, Transaction};
-use runtime::{Decision, Fault, Trace, Work, decide_and_commit, envelope, parts, read_batch};
+use runtime::{Decision, Fault, Trace, Work, decide_and_commit, envelope, read_batch};
 
 use crate::Accounts;
 use crate::domain::{self, Account, Conclusion};
@@ -18,23 +18,21 @@ impl<S: Store> Consumer for Closings<S> {
     const NAME: &'static str = ACCOUNTS_CLOSINGS;
 
     async fn handle(&self, batch: &[Delivery]) -> Vec<Outcome> {
-        let (work, mut outcomes) = read_batch(batch, |message| Conclusion::try_from(&message));
+        let (work, outcomes) = read_batch(batch, |message| Conclusion::try_from(&message));
         // An account is written once, however many answers there are to requests to close it.
-        for part in parts(&work, |_| 0, |work| [work.content.account_id]) {
-            outcomes.note(part, self.take(part).await);
-        }
-        outcomes.into()
+        let account = |conclusion: &Conclusion| [conclusion.account_id];
+        outcomes.of_parts(&work, |_| 0, account, |part| self.take(part)).await
     }
 }
 
 impl<S: Store> Closings<S> {
-    async fn take(&self, part: &[Work<'_, Conclusion>]) -> Result<(), Fault> {
-        let concluded = decide_and_commit(&self.0.store, || self.conclude(part)).await?;
+    async fn take(&self, part: Vec<&Work<'_, Conclusion>>) -> Result<(), Fault> {
+        let concluded = decide_and_commit(&self.0.store, || self.conclude(&part)).await?;
         concluded.into_iter().for_each(|account| self.0.learn(account));
         Ok(())
     }
 
-    async fn conclude(&self, part: &[Work<'_, Conclusion>]) -> Result<Decision<Vec<Account>>, Fault> {
+    async fn conclude(&self, part: &[&Work<'_, Conclusion>]) -> Result<Decision<Vec<Account>>, Fault> {
         let sources = &self.0.sources;
         let mut waiting = self.load(part).await?;
         let mut transaction = Transaction::new(sources.fresh_id());
@@ -58,7 +56,7 @@ impl<S: Store> Closings<S> {
         })
     }
 
-    async fn load(&self, part: &[Work<'_, Conclusion>]) -> Result<HashMap<AccountId, Held<Account>>, Fault> {
+    async fn load(&self, part: &[&Work<'_, Conclusion>]) -> Result<HashMap<AccountId, Held<Account>>, Fault> {
         let keys: HashMap<AccountId, Key> = part
             .iter()
             .map(|Work { content: conclusion, .. }| {

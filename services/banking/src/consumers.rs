@@ -10,7 +10,7 @@ use contracts::Message;
 use contracts::accounts::AccountState;
 use contracts::topology::consumers::BANKING_EVENTS;
 use kernel::AccountId;
-use ports::{Consumer, Delivery, Held, Key, Outcome, Store, TRANSACTION_ITEMS_MAX, Transaction};
+use ports::{Consumer, Delivery, Held, Key, Outcome, Store, Transaction};
 use runtime::{Decision, Fault, Work, decide_and_commit, read_batch};
 
 use crate::Banking;
@@ -24,16 +24,16 @@ impl<S: Store> Consumer for Events<S> {
     const NAME: &'static str = BANKING_EVENTS;
 
     async fn handle(&self, batch: &[Delivery]) -> Vec<Outcome> {
-        let (work, mut outcomes) = read_batch(batch, Ok::<_, Infallible>);
-        for part in work.chunks(TRANSACTION_ITEMS_MAX) {
-            outcomes.note(part, self.take(part).await);
-        }
-        outcomes.into()
+        let (work, outcomes) = read_batch(batch, Ok::<_, Infallible>);
+        // An operation that ends is an item of its own, and an account is written once in its newest state.
+        let own = |event: &Message| usize::from(known_account(event).is_none());
+        let account = |event: &Message| known_account(event).map(|state| state.account_id);
+        outcomes.of_parts(&work, own, account, |part| self.take(part)).await
     }
 }
 
 impl<S: Store> Events<S> {
-    async fn take(&self, part: &[Work<'_, Message>]) -> Result<(), Fault> {
+    async fn take(&self, part: Vec<&Work<'_, Message>>) -> Result<(), Fault> {
         let endings: Vec<Ending> = part.iter().filter_map(|work| ending(&work.content)).collect();
         let accounts = newest_accounts(part.iter().map(|work| &work.content));
         let newest = decide_and_commit(&self.0.store, || self.project(&endings, &accounts)).await?;
@@ -91,15 +91,21 @@ impl<S: Store> Events<S> {
 /// The newest state of each account that the events speak of, in an order that is the same in every run.
 fn newest_accounts<'a>(events: impl Iterator<Item = &'a Message>) -> BTreeMap<AccountId, KnownAccount> {
     let mut newest: BTreeMap<AccountId, KnownAccount> = BTreeMap::new();
-    for event in events {
-        if let Message::CreateAccount(state) | Message::CloseAccount(state) = event {
-            let is_newer = |known: &KnownAccount| known.0.revision < state.revision;
-            if newest.get(&state.account_id).is_none_or(is_newer) {
-                newest.insert(state.account_id, KnownAccount(AccountState::clone(state)));
-            }
+    for state in events.filter_map(known_account) {
+        let is_newer = |known: &KnownAccount| known.0.revision < state.revision;
+        if newest.get(&state.account_id).is_none_or(is_newer) {
+            newest.insert(state.account_id, KnownAccount(state.clone()));
         }
     }
     newest
+}
+
+/// The state of an account that an event tells.
+fn known_account(event: &Message) -> Option<&AccountState> {
+    match event {
+        Message::CreateAccount(state) | Message::CloseAccount(state) => Some(state),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use contracts::topology::consumers::LEDGER_COMMANDS;
 use kernel::{AccountId, OperationId, Timestamp};
 use ports::{Consumer, Delivery, Held, Key, Outcome, Sources, Store, Transaction};
-use runtime::{Decision, Fault, Trace, Work, decide_and_commit, envelope, parts, read_batch};
+use runtime::{Decision, Fault, Trace, Work, decide_and_commit, envelope, read_batch};
 
 use crate::domain::{self, Command, Head, Heads, Verdict};
 use crate::records::{LEDGER_EVENTS, VerdictRecord, head_key, verdict_key};
@@ -22,19 +22,19 @@ impl<S: Store> Consumer for Commands<S> {
 
     async fn handle(&self, batch: &[Delivery]) -> Vec<Outcome> {
         let delivered_at = self.sources.now();
-        let (work, mut outcomes) = read_batch(batch, Command::try_from);
+        let (work, outcomes) = read_batch(batch, Command::try_from);
+        let take = |part: Vec<_>| async move {
+            decide_and_commit(&self.store, || self.judge(&part, delivered_at)).await
+        };
         // A verdict a command, and a head an account.
-        for part in parts(&work, |_| 1, |work| work.content.accounts()) {
-            outcomes.note(part, decide_and_commit(&self.store, || self.judge(part, delivered_at)).await);
-        }
-        outcomes.into()
+        outcomes.of_parts(&work, |_| 1, Command::accounts, take).await
     }
 }
 
 impl<S: Store> Commands<S> {
     async fn judge(
         &self,
-        work: &[Work<'_, Command>],
+        work: &[&Work<'_, Command>],
         delivered_at: Timestamp,
     ) -> Result<Decision<()>, Fault> {
         let books = Books::load(&self.store, work).await?;
@@ -81,7 +81,7 @@ struct Books {
 }
 
 impl Books {
-    async fn load<S: Store>(store: &S, work: &[Work<'_, Command>]) -> Result<Self, Fault> {
+    async fn load<S: Store>(store: &S, work: &[&Work<'_, Command>]) -> Result<Self, Fault> {
         let accounts: HashSet<AccountId> = work.iter().flat_map(|work| work.content.accounts()).collect();
         let operations: HashSet<OperationId> = work.iter().map(|work| work.content.operation_id()).collect();
         let head_keys = accounts.iter().map(|id| head_key(*id));

@@ -13,7 +13,7 @@ use contracts::topology::consumers::{NOTIFICATIONS_EMAILS, NOTIFICATIONS_EVENTS}
 use futures::StreamExt;
 use kernel::{NotificationId, UserId};
 use ports::{Consumer, Delivery, Key, Letter, MailError, Outcome, Record, Store, Transaction};
-use runtime::{Decision, Fault, Work, decide_and_commit, parts, read_batch};
+use runtime::{Decision, Fault, Work, decide_and_commit, read_batch};
 
 use crate::domain::{Notice, notices};
 use crate::records::{Notification, Preferences, preferences_key};
@@ -33,17 +33,14 @@ impl<S: Store> Consumer for Events<S> {
     const NAME: &'static str = NOTIFICATIONS_EVENTS;
 
     async fn handle(&self, batch: &[Delivery]) -> Vec<Outcome> {
-        let (work, mut outcomes) = read_batch(batch, |event| Ok::<_, Infallible>(notices(&event)));
+        let (work, outcomes) = read_batch(batch, |event| Ok::<_, Infallible>(notices(&event)));
         // Nothing is shared: each notice is an item of its own.
-        for part in parts(&work, |work| work.content.len(), |_| None::<()>) {
-            outcomes.note(part, self.take(part).await);
-        }
-        outcomes.into()
+        outcomes.of_parts(&work, Vec::len, |_| None::<()>, |part| self.take(part)).await
     }
 }
 
 impl<S: Store> Events<S> {
-    async fn take(&self, part: &[Work<'_, Vec<Notice>>]) -> Result<(), Fault> {
+    async fn take(&self, part: Vec<&Work<'_, Vec<Notice>>>) -> Result<(), Fault> {
         let now = self.0.sources.now();
         // The same event may come twice in one batch.
         let mut named: HashSet<NotificationId> = HashSet::new();
@@ -91,7 +88,8 @@ impl<S: Store> Consumer for Emails<S> {
             work.iter().enumerate().filter_map(|(place, work)| Some((place, work.content.clone()?)));
         let mut wanted: Vec<(usize, Notice)> = notices.collect();
         if let Err(fault) = self.keep_wanted(&mut wanted).await {
-            outcomes.note(&work, Err(fault));
+            let outcome = fault.into_outcome();
+            work.iter().for_each(|work| outcomes.note(work, outcome.clone()));
             return outcomes.into();
         }
         let sent = wanted.into_iter().map(|(place, notice)| {
@@ -100,7 +98,7 @@ impl<S: Store> Consumer for Emails<S> {
         });
         let mut sent = futures::stream::iter(sent).buffer_unordered(LETTERS_AT_ONCE);
         while let Some((place, outcome)) = sent.next().await {
-            outcomes.note_one(&work[place], outcome);
+            outcomes.note(&work[place], outcome);
         }
         outcomes.into()
     }

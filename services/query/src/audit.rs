@@ -3,7 +3,7 @@
 use contracts::Message;
 use kernel::{AccountId, Money};
 use ports::{Key, Place, Store, Table, Transaction};
-use runtime::{Comparison, Decision, Fault, decide_and_commit, parts};
+use runtime::{Comparison, Decision, Fault, decide_and_commit, rounds};
 
 use crate::Query;
 use crate::domain::{Balance, Changes, changes};
@@ -116,8 +116,9 @@ impl<S: Store> Query<S> {
     /// Projects events that were made again from the journal. Those that are projected already change nothing.
     pub async fn rebuild(&self, events: &[Message]) -> Result<(), Fault> {
         let changed: Vec<Changes> = events.iter().map(changes).collect();
-        for part in parts(&changed, |changes| changes.transactions.len(), Changes::shared) {
-            self.project(part.iter()).await?;
+        let rounds = rounds(&changed, |changes| changes.transactions.len(), Changes::shared);
+        for part in rounds.into_iter().flatten() {
+            self.project(part.into_iter()).await?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::convert::Infallible;
 use contracts::topology::consumers::QUERY_EVENTS;
 use kernel::AccountId;
 use ports::{Consumer, Delivery, Outcome, Record, Revision, Store, Transaction};
-use runtime::{Decision, Fault, decide_and_commit, parts, read_batch};
+use runtime::{Decision, Fault, Work, decide_and_commit, read_batch};
 
 use crate::Query;
 use crate::domain::{Balance, Changes, changes};
@@ -23,11 +23,10 @@ impl<S: Store> Consumer for Events<S> {
     const NAME: &'static str = QUERY_EVENTS;
 
     async fn handle(&self, batch: &[Delivery]) -> Vec<Outcome> {
-        let (work, mut outcomes) = read_batch(batch, |message| Ok::<_, Infallible>(changes(&message)));
-        for part in parts(&work, |work| work.content.transactions.len(), |work| work.content.shared()) {
-            outcomes.note(part, self.0.project(part.iter().map(|work| &work.content)).await);
-        }
-        outcomes.into()
+        let (work, outcomes) = read_batch(batch, |message| Ok::<_, Infallible>(changes(&message)));
+        let rows = |changes: &Changes| changes.transactions.len();
+        let project = |part: Vec<_>| self.0.project(part.into_iter().map(|work: &Work<_>| &work.content));
+        outcomes.of_parts(&work, rows, Changes::shared, project).await
     }
 }
 

@@ -2,11 +2,13 @@
 //! read is rejected alone, and each part of the batch ends in its own.
 
 use std::fmt::Display;
+use std::hash::Hash;
 
 use contracts::Message;
+use futures::future::join_all;
 use ports::{Delivery, Outcome};
 
-use crate::Fault;
+use crate::{Fault, rounds};
 
 /// A delivery that could be read.
 pub struct Work<'a, T> {
@@ -41,16 +43,34 @@ pub fn read_batch<T, E: Display>(
 }
 
 impl Outcomes {
-    /// Notes how a part of the batch ended: a fault has all of it delivered again.
-    pub fn note<T>(&mut self, part: &[Work<'_, T>], result: Result<(), Fault>) {
-        if let Err(fault) = result {
-            let outcome = fault.into_outcome();
-            part.iter().for_each(|work| self.0[work.index] = outcome.clone());
+    /// Has `take` write the batch in parts that fit a transaction each, those that share nothing at the same time;
+    /// `own` and `shared` are as in [`rounds`]. A fault has all of its part delivered again.
+    pub async fn of_parts<'a, T, K, I, F>(
+        mut self,
+        work: &'a [Work<'a, T>],
+        own: impl Fn(&T) -> usize,
+        shared: impl Fn(&T) -> I,
+        take: impl Fn(Vec<&'a Work<'a, T>>) -> F,
+    ) -> Vec<Outcome>
+    where
+        K: Eq + Hash,
+        I: IntoIterator<Item = K>,
+        F: Future<Output = Result<(), Fault>>,
+    {
+        for parts in rounds(work, |work| own(&work.content), |work| shared(&work.content)) {
+            let results = join_all(parts.iter().map(|part| take(part.clone()))).await;
+            for (part, result) in parts.iter().zip(results) {
+                if let Err(fault) = result {
+                    let outcome = fault.into_outcome();
+                    part.iter().for_each(|work| self.note(work, outcome.clone()));
+                }
+            }
         }
+        self.0
     }
 
     /// Notes how one delivery ended.
-    pub fn note_one<T>(&mut self, work: &Work<'_, T>, outcome: Outcome) {
+    pub fn note<T>(&mut self, work: &Work<'_, T>, outcome: Outcome) {
         self.0[work.index] = outcome;
     }
 }

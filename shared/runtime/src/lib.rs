@@ -24,7 +24,7 @@ pub use comparison::Comparison;
 pub use deliver::{Policy, consume, deliver, judge};
 pub use fault::Refusal;
 pub use once::{Answered, Flight, InFlight, Once, OnceRefused, Ticket};
-pub use parts::parts;
+pub use parts::rounds;
 pub use ports::Fault;
 pub use read::{get, get_many, query, scan_all};
 pub use trace::{Caller, Trace, envelope};

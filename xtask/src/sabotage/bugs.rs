@@ -51,13 +51,13 @@ pub const BUGS: &[Bug] = &[
         edits: &[
             Edit {
                 file: LEDGER_CONSUMERS,
-                find: "outcomes.note(part, decide_and_commit(&self.store, || self.judge(part, delivered_at)).await);",
+                find: "decide_and_commit(&self.store, || self.judge(&part, delivered_at)).await",
                 replace: "let mut tries = 0;
             let attempt = || {
                 tries += 1;
-                self.judge(part, delivered_at, tries == 1)
+                self.judge(&part, delivered_at, tries == 1)
             };
-            outcomes.note(part, decide_and_commit(&self.store, attempt).await);",
+            decide_and_commit(&self.store, attempt).await",
             },
             Edit {
                 file: LEDGER_CONSUMERS,
@@ -216,6 +216,18 @@ pub const BUGS: &[Bug] = &[
             file: "services/banking/src/submission.rs",
             find: "let answer = Operation { status: Status::Pending, concluded_at: None, ..operation };",
             replace: "let answer = operation;",
+        }],
+    },
+    Bug {
+        name: "overtaken-within-a-batch",
+        story: "of an account's commands that do not fit one part, a later one is judged with the first",
+        guard: Guard::Tests { package: "runtime", filter: "parts" },
+        edits: &[Edit {
+            file: "shared/runtime/src/parts.rs",
+            find: "self.places.extend(shared.into_iter().map(|key| (key, place)));",
+            replace: "if place.is_some() {
+            self.places.extend(shared.into_iter().map(|key| (key, place)));
+        }",
         }],
     },
     Bug {
@@ -405,6 +417,16 @@ pub const BUGS: &[Bug] = &[
             file: "adapters/embedded/src/settle.rs",
             find: "        settle.execute([stored(unsettled.last)])?;",
             replace: "        let _ = (&mut settle, stored(unsettled.last));",
+        }],
+    },
+    Bug {
+        name: "part-not-told",
+        story: "a database that has a part of what is being moved into it does not say so, and a copy of it passes for whole",
+        guard: Guard::Tests { package: "embedded", filter: "settle" },
+        edits: &[Edit {
+            file: "adapters/embedded/src/settle.rs",
+            find: "            moving.execute([stored(unsettled.last)])?;",
+            replace: "            let _ = (&mut moving, stored(unsettled.last));",
         }],
     },
     Bug {
