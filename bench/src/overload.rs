@@ -22,7 +22,7 @@ use crate::setup::Account;
 use crate::step::Step;
 use crate::{BenchError, require_none, require_success, setup};
 
-/// The connections of those who ask too much: four times as many as the 512 requests that the bank works on at once.
+/// The connections of those who ask too much: many more than the 768 requests that the bank works on at once.
 const CONNECTIONS: u32 = 2_048;
 const CROWD: Crowd = Crowd { connections: 64, accounts: 1_000, people: 20 };
 /// How the bank is measured before it is overloaded.

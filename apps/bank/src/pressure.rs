@@ -35,9 +35,10 @@ const _: () = assert!(OF_BATCHES < WAITING_MAX, "a bank with nothing to do takes
 /// How many may wait without holding anybody up: about a tenth of a second of work.
 const UNHELD_MAX: u64 = 1_000;
 /// How long an order is held up for each message beyond that.
-const HOLD_FOR_EACH: Duration = Duration::from_micros(50);
-/// The longest that an order is held up. It keeps its place among the requests that are worked on at once.
-const HOLD_MAX: Duration = Duration::from_millis(50);
+const HOLD_FOR_EACH: Duration = Duration::from_micros(10);
+/// The longest that an order is held up. It keeps its place among the requests that are worked on at once, which must
+/// not run out while the bank works off what waits behind an overload.
+const HOLD_MAX: Duration = Duration::from_millis(10);
 
 /// When to ask again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -134,11 +135,11 @@ mod tests {
         for (waiting, micros) in [
             (0, 0),
             (UNHELD_MAX, 0),
-            (UNHELD_MAX + 1, 50),
-            (UNHELD_MAX + 100, 5_000),
-            (UNHELD_MAX + 1_000, 50_000),
-            (UNHELD_MAX + 1_001, 50_000),
-            (u64::MAX, 50_000),
+            (UNHELD_MAX + 1, 10),
+            (UNHELD_MAX + 100, 1_000),
+            (UNHELD_MAX + 1_000, 10_000),
+            (UNHELD_MAX + 1_001, 10_000),
+            (u64::MAX, 10_000),
         ] {
             assert_eq!(hold(waiting), Duration::from_micros(micros), "{waiting}");
         }

@@ -12,7 +12,7 @@ pub(crate) const BODY_MAX: Duration = Duration::from_secs(10);
 pub(crate) const REQUEST_MAX: Duration = Duration::from_secs(30);
 
 /// The most requests that are worked on at once, unless an operator chose otherwise.
-pub const REQUESTS_MAX: usize = 512;
+pub const REQUESTS_MAX: usize = 768;
 /// The most requests at once that wait.
 pub const WAITING_REQUESTS_MAX: usize = 2_048;
 /// The most batches that are worked on at once.
