@@ -12,6 +12,7 @@ mod report;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
@@ -28,6 +29,8 @@ use report::{Comparison, Row};
 const PEOPLE: u32 = 100;
 const SETUP_CONNECTIONS: u32 = 64;
 const WARMUP_SECONDS: u32 = 2;
+/// After so long without callers the bank has moved everything into its database.
+const REST: Duration = Duration::from_secs(2);
 /// The callers of batches, and what they send at once.
 const BATCH_CALLERS: u32 = 8;
 const BATCH: u32 = 128;
@@ -188,6 +191,7 @@ impl Arena<'_> {
         for round in 1..=self.options.rounds {
             self.runtime.block_on(setup::renew(&self.server, &self.accounts)).map_err(BenchError::Setup)?;
             for (entry, rates) in entries.iter().zip(&mut rates) {
+                rest()?;
                 let rate = self.rate(entry.contest)?;
                 println!("round {round}: {}, {}: {rate} a second", entry.peer, entry.what);
                 rates.push(rate);
@@ -226,6 +230,12 @@ impl Arena<'_> {
             Contest::Journal => Ok(journal::measure(&bank.work_dir, *seconds)?),
         }
     }
+}
+
+/// What those before have left to do is done, and on the disk: it is theirs.
+fn rest() -> Result<(), PeerError> {
+    std::thread::sleep(REST);
+    postgres::told(&mut Command::new("sync")).map(drop)
 }
 
 /// Has cala-ledger post transactions, and reads how many a second.
