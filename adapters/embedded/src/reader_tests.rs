@@ -1,6 +1,7 @@
 //! Connections that are kept, and how much is read at once.
 
 use ports::Subscription;
+use rusqlite::StatementStatus;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
 
 use super::*;
@@ -88,6 +89,23 @@ async fn a_page_has_a_bound_and_knows_whether_another_follows() {
         let page = fixture.reader.query(&range).await.unwrap();
         assert_eq!(page.items.iter().map(|item| item.key.sort.as_str()).collect::<Vec<_>>(), sorts);
         assert_eq!(page.next.as_deref(), next);
+    }
+}
+
+#[test]
+fn a_statement_is_planned_once_whatever_is_bound_to_it() {
+    let fixture = Fixture::new("plans");
+    let reading = open::reading(&fixture.directory).unwrap();
+    let statements = fixture.reader.items(ITEMS).unwrap();
+    for sql in [&statements.last, &statements.read, &statements.ascending, &statements.descending] {
+        for value in ["a", "b", "c"] {
+            let mut statement = reading.prepare_cached(sql).unwrap();
+            for parameter in 1..=statement.parameter_count() {
+                statement.raw_bind_parameter(parameter, if parameter < 5 { value } else { "9" }).unwrap();
+            }
+            statement.raw_query().next().unwrap();
+            assert_eq!(statement.get_status(StatementStatus::RePrepare), 0, "{sql} with {value}");
+        }
     }
 }
 
