@@ -101,6 +101,7 @@ fn a_statement_is_planned_once_whatever_is_bound_to_it() {
         for value in ["a", "b", "c"] {
             let mut statement = reading.prepare_cached(sql).unwrap();
             for parameter in 1..=statement.parameter_count() {
+                // The fifth is a limit.
                 statement.raw_bind_parameter(parameter, if parameter < 5 { value } else { "9" }).unwrap();
             }
             statement.raw_query().next().unwrap();
