@@ -205,8 +205,8 @@ impl World {
         };
         Services {
             accounts: accounts::Accounts::new(store.clone(), sources.clone(), caching),
-            banking: banking::Banking::new(store.clone(), sources.clone(), caching),
-            ledger: ledger::Ledger::new(store.clone(), sources.clone()),
+            banking: banking::Banking::new(store.clone(), sources.clone(), caching, caching),
+            ledger: ledger::Ledger::new(store.clone(), sources.clone(), caching),
             query: query::Query::new(store.clone(), sources.clone(), caching),
             notifications: notifications::Notifications::new(store.clone(), sources.clone(), Some(letters)),
         }

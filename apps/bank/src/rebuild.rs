@@ -36,7 +36,7 @@ pub async fn build<S: Store>(store: S, sources: Sources) -> Result<(), Failure> 
     progress.end();
 
     let accounts = Accounts::new(store.clone(), sources.clone(), Caching::NONE);
-    let ledger = Ledger::new(store, sources);
+    let ledger = Ledger::new(store, sources, Caching::NONE);
     let progress = Progress::begin("events projected");
     let events = project(&query, &progress, async |after| accounts.events(after).await).await?;
     let verdicts = project(&query, &progress, async |after| ledger.events(after).await).await?;

@@ -16,8 +16,10 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::failure::Failure;
 use crate::pressure::{Pressure, relieve};
 
-/// How many accounts are kept in memory for readers, by each service that caches them.
+/// How many accounts are kept in memory, by each service that caches them.
 const CACHED: Caching = Caching::heard(100_000);
+/// How many operations are: those that are under way, and some that have just ended.
+const CACHED_OPERATIONS: Caching = Caching::heard(20_000);
 
 /// The bank in one process.
 #[derive(Clone)]
@@ -92,8 +94,8 @@ impl World {
             mailer.map(|mailer| notifications::Letters { mailer, directory: Arc::new(identity.clone()) });
         Self {
             accounts: accounts::Accounts::new(store.clone(), sources.clone(), CACHED),
-            banking: banking::Banking::new(store.clone(), sources.clone(), CACHED),
-            ledger: ledger::Ledger::new(store.clone(), sources.clone()),
+            banking: banking::Banking::new(store.clone(), sources.clone(), CACHED, CACHED_OPERATIONS),
+            ledger: ledger::Ledger::new(store.clone(), sources.clone(), CACHED),
             query: query::Query::new(store.clone(), sources.clone(), CACHED),
             notifications: notifications::Notifications::new(store.clone(), sources.clone(), letters),
             identity,

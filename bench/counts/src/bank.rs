@@ -65,7 +65,7 @@ impl Bank {
         let (sources, _clock) = memory::sources();
         let store = MemoryStore::new(subscriptions(), sources.clone());
         let accounts = accounts::Accounts::new(store.clone(), sources.clone(), CACHED);
-        let banking = banking::Banking::new(store.clone(), sources.clone(), CACHED);
+        let banking = banking::Banking::new(store.clone(), sources.clone(), CACHED, CACHED);
         let query = query::Query::new(store.clone(), sources.clone(), CACHED);
         let notifications = notifications::Notifications::new(store.clone(), sources.clone(), None);
         let (router, _document) = OpenApiRouter::new()
@@ -78,7 +78,7 @@ impl Bank {
         let mut bank = Self {
             router: web::finish(router, HttpSettings::default(), sources.clone()),
             customers: Vec::new(),
-            ledger: ledger::Ledger::new(store.clone(), sources.clone()).commands(),
+            ledger: ledger::Ledger::new(store.clone(), sources.clone(), CACHED).commands(),
             banking: banking.events(),
             query: query.events(),
             notifications: notifications.events(),

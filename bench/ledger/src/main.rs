@@ -22,7 +22,7 @@ use ledger::{Commands, Ledger};
 use ports::{
     CommitError, Consumer, Delivery, Limit, Outcome, Sources, Store as _, Subscription, Table, Transaction,
 };
-use runtime::{Policy, Trace, consume, envelope};
+use runtime::{Caching, Policy, Trace, consume, envelope};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -34,6 +34,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const WAITING_MAX: u64 = 8_192;
 /// Between two looks at how many wait.
 const PAUSE: Duration = Duration::from_micros(500);
+/// As many heads as the bank in one process keeps in memory.
+const CACHED: Caching = Caching::heard(100_000);
 
 /// Has the ledger judge deposits in batches.
 #[derive(Parser)]
@@ -126,7 +128,7 @@ async fn run(arguments: &Arguments) -> Result<u128, Fault> {
     let sources = system::sources();
     let store = open(arguments, &sources)?;
     let judged = Arc::new(AtomicU64::new(0));
-    let commands = Ledger::new(store.clone(), sources.clone()).commands();
+    let commands = Ledger::new(store.clone(), sources.clone(), CACHED).commands();
     let (stop, stopped) = watch::channel(false);
     let mut consumers = JoinSet::new();
     let counted = Arc::new(Counted { ledger: commands, judged: Arc::clone(&judged) });

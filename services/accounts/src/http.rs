@@ -1,5 +1,7 @@
 //! Routes in: `/accounts`, `/accounts/{account_id}` and `/accounts/{account_id}/close`.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -37,7 +39,7 @@ pub fn routes<S: Store>(accounts: Accounts<S>) -> OpenApiRouter {
         .routes(routes!(list_accounts, open_account))
         .routes(routes!(read_account))
         .routes(routes!(close_account))
-        .with_state(accounts)
+        .with_state(Arc::new(accounts))
 }
 
 /// An account to be opened.
@@ -107,7 +109,7 @@ impl From<Account> for AccountView {
         description = "Makes a repetition of this request known as one. 1 to 255 visible ASCII characters.")),
     responses((status = 201, body = AccountView), OpenProblems))]
 async fn open_account<S: Store>(
-    State(accounts): State<Accounts<S>>,
+    State(accounts): State<Arc<Accounts<S>>>,
     Signed(caller): Signed,
     Body(body): Body<OpenBody>,
 ) -> Result<Response, Problem> {
@@ -120,7 +122,7 @@ async fn open_account<S: Store>(
 #[utoipa::path(get, path = "/accounts", tag = "accounts", params(Paging),
     responses((status = 200, body = Listing<AccountView>), ListProblems))]
 async fn list_accounts<S: Store>(
-    State(accounts): State<Accounts<S>>,
+    State(accounts): State<Arc<Accounts<S>>>,
     Signed(caller): Signed,
     Params(paging): Params<Paging>,
 ) -> Result<Json<Listing<AccountView>>, Problem> {
@@ -133,7 +135,7 @@ async fn list_accounts<S: Store>(
 #[utoipa::path(get, path = "/accounts/{account_id}", tag = "accounts", params(("account_id" = String, Path)),
     responses((status = 200, body = AccountView), ReadProblems))]
 async fn read_account<S: Store>(
-    State(accounts): State<Accounts<S>>,
+    State(accounts): State<Arc<Accounts<S>>>,
     Signed(caller): Signed,
     PathId(account_id): PathId<AccountId>,
 ) -> Result<Json<AccountView>, Problem> {
@@ -148,7 +150,7 @@ async fn read_account<S: Store>(
     params(("account_id" = String, Path), web::WriteHeaders),
     responses((status = 200, body = AccountView), CloseProblems))]
 async fn close_account<S: Store>(
-    State(accounts): State<Accounts<S>>,
+    State(accounts): State<Arc<Accounts<S>>>,
     Signed(caller): Signed,
     PathId(account_id): PathId<AccountId>,
     wait: Wait,

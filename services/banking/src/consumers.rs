@@ -9,13 +9,16 @@ use std::convert::Infallible;
 use contracts::Message;
 use contracts::accounts::AccountState;
 use contracts::topology::consumers::BANKING_EVENTS;
-use kernel::AccountId;
+use kernel::{AccountId, OperationId};
 use ports::{Consumer, Delivery, Held, Key, Outcome, Store, Transaction};
 use runtime::{Decision, Fault, Work, decide_and_commit, read_batch};
 
 use crate::Banking;
 use crate::domain::{Ending, Operation, Status, ending};
 use crate::records::{KnownAccount, account_key, operation_key};
+
+/// Operations as they have ended, and accounts as they are known now.
+type Newest = (Vec<Held<Operation>>, Vec<KnownAccount>);
 
 /// Ends operations and keeps the accounts known.
 pub struct Events<S>(pub(crate) Banking<S>);
@@ -36,27 +39,31 @@ impl<S: Store> Events<S> {
     async fn take(&self, part: Vec<&Work<'_, Message>>) -> Result<(), Fault> {
         let endings: Vec<Ending> = part.iter().filter_map(|work| ending(&work.content)).collect();
         let accounts = newest_accounts(part.iter().map(|work| &work.content));
-        let newest = decide_and_commit(&self.0.store, || self.project(&endings, &accounts)).await?;
+        let mut is_thorough = false;
+        let (ended, newest) = decide_and_commit(&self.0.store, || {
+            self.project(&endings, &accounts, std::mem::replace(&mut is_thorough, true))
+        })
+        .await?;
+        self.0.remember(ended);
         newest.into_iter().for_each(|account| self.0.learn(account));
         endings.iter().for_each(|ending| self.0.operation_waiters.wake(&ending.operation_id));
         Ok(())
     }
 
-    /// Answers the accounts that are as new as the store, and so may be remembered. An event that comes again after a
-    /// restart is not: what has happened since is in the store, and not in memory any more.
+    /// Answers the operations that have ended, and the accounts that are as new as the store, and so may be remembered. An
+    /// event that comes again after a restart is not: what has happened since is in the store, and not in memory any more.
+    ///
+    /// The first try is not thorough: it takes operations to be as they are remembered, where they are.
     async fn project(
         &self,
         endings: &[Ending],
         accounts: &BTreeMap<AccountId, KnownAccount>,
-    ) -> Result<Decision<Vec<KnownAccount>>, Fault> {
+        is_thorough: bool,
+    ) -> Result<Decision<Newest>, Fault> {
         let (store, now) = (&self.0.store, self.0.sources.now());
         let mut transaction = Transaction::independent(self.0.sources.fresh_id());
-        let keys: Vec<Key> =
-            endings.iter().map(|ending| operation_key(ending.owner, ending.operation_id)).collect();
-        let mut operations: HashMap<_, Held<Operation>> = HashMap::with_capacity(keys.len());
-        for held in runtime::get_many::<S, Operation>(store, &keys).await?.into_iter().flatten() {
-            operations.insert(held.record.operation_id, held);
-        }
+        let mut operations = self.operations(endings, is_thorough).await?;
+        let mut ended = Vec::with_capacity(operations.len());
         for ending in endings {
             // One that has ended stays as it is; the event was delivered before. It is taken out of the map, so that
             // the same event twice in one batch is written once.
@@ -66,6 +73,7 @@ impl<S: Store> Events<S> {
                 record.status = ending.status.clone();
                 record.concluded_at = Some(now);
                 transaction.replace(revision, &record)?;
+                ended.push(Held { record, revision: revision.next() });
             }
         }
         let keys: Vec<Key> = accounts.keys().map(|account_id| account_key(*account_id)).collect();
@@ -81,10 +89,29 @@ impl<S: Store> Events<S> {
             }
         }
         Ok(if transaction.is_empty() {
-            Decision::Nothing(newest)
+            Decision::Nothing((ended, newest))
         } else {
-            Decision::Commit(transaction, newest)
+            Decision::Commit(transaction, (ended, newest))
         })
+    }
+
+    /// The operations that end: as they are remembered, as far as that will do, and all the others in one read.
+    async fn operations(
+        &self,
+        endings: &[Ending],
+        is_thorough: bool,
+    ) -> Result<HashMap<OperationId, Held<Operation>>, Fault> {
+        let mut operations = HashMap::with_capacity(endings.len());
+        let mut unread = Vec::new();
+        for ending in endings {
+            match self.0.operations.get(&(ending.owner, ending.operation_id)).filter(|_| !is_thorough) {
+                Some(held) => drop(operations.insert(ending.operation_id, held)),
+                None => unread.push(operation_key(ending.owner, ending.operation_id)),
+            }
+        }
+        let read = runtime::get_many::<S, Operation>(&self.0.store, &unread).await?;
+        operations.extend(read.into_iter().flatten().map(|held| (held.record.operation_id, held)));
+        Ok(operations)
     }
 }
 

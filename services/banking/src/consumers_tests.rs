@@ -45,7 +45,8 @@ async fn an_operation_leaves_with_its_command_in_one_record() {
 async fn what_comes_again_after_a_restart_is_not_taken_for_news() {
     let world = world();
     world.take(&[opened(1), closed(1)]).await;
-    let banking = Banking::new(world.store.clone(), world.sources.clone(), Caching::heard(100));
+    let banking =
+        Banking::new(world.store.clone(), world.sources.clone(), Caching::heard(100), Caching::heard(100));
     let restarted = World { banking, ..world };
     restarted.take(&[opened(1)]).await;
     let caller = restarted.caller(1, None);

@@ -171,7 +171,7 @@ pub fn world_with(seed: u64, faults: Faults) -> World {
     let (sources, clock) = memory::sources();
     let store = MemoryStore::with_faults(Vec::new(), sources.clone(), seed, faults);
     World {
-        banking: Banking::new(store.clone(), sources.clone(), Caching::heard(100)),
+        banking: Banking::new(store.clone(), sources.clone(), Caching::heard(100), Caching::heard(100)),
         store,
         sources,
         clock,

@@ -2,6 +2,8 @@
 
 mod batches;
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -41,7 +43,7 @@ pub fn routes<S: Store>(banking: Banking<S>) -> OpenApiRouter {
         .routes(routes!(batches::batches))
         .routes(routes!(operation_status))
         .routes(routes!(operations))
-        .with_state(banking)
+        .with_state(Arc::new(banking))
 }
 
 /// A deposit to, or a withdrawal from, an account of the caller.
@@ -181,7 +183,7 @@ impl From<Operation> for OperationView {
 #[utoipa::path(post, path = "/deposit", tag = "banking", request_body = MoveBody, params(web::WriteHeaders),
     responses((status = 200, body = OperationView), WriteProblems))]
 async fn deposit<S: Store>(
-    State(banking): State<Banking<S>>,
+    State(banking): State<Arc<Banking<S>>>,
     Signed(caller): Signed,
     wait: Wait,
     Body(body): Body<MoveBody>,
@@ -195,7 +197,7 @@ async fn deposit<S: Store>(
 #[utoipa::path(post, path = "/withdraw", tag = "banking", request_body = MoveBody, params(web::WriteHeaders),
     responses((status = 200, body = OperationView), WriteProblems))]
 async fn withdraw<S: Store>(
-    State(banking): State<Banking<S>>,
+    State(banking): State<Arc<Banking<S>>>,
     Signed(caller): Signed,
     wait: Wait,
     Body(body): Body<MoveBody>,
@@ -209,7 +211,7 @@ async fn withdraw<S: Store>(
 #[utoipa::path(post, path = "/transfer", tag = "banking", request_body = TransferBody, params(web::WriteHeaders),
     responses((status = 200, body = OperationView), WriteProblems))]
 async fn transfer<S: Store>(
-    State(banking): State<Banking<S>>,
+    State(banking): State<Arc<Banking<S>>>,
     Signed(caller): Signed,
     wait: Wait,
     Body(body): Body<TransferBody>,
@@ -227,7 +229,7 @@ async fn transfer<S: Store>(
     params(("operation_id" = String, Path)),
     responses((status = 200, body = OperationView), ReadProblems))]
 async fn operation_status<S: Store>(
-    State(banking): State<Banking<S>>,
+    State(banking): State<Arc<Banking<S>>>,
     Signed(caller): Signed,
     PathId(operation_id): PathId<OperationId>,
 ) -> Result<Json<OperationView>, Problem> {
@@ -239,7 +241,7 @@ async fn operation_status<S: Store>(
 #[utoipa::path(get, path = "/operations", tag = "banking", params(Paging),
     responses((status = 200, body = Listing<OperationView>), ListProblems))]
 async fn operations<S: Store>(
-    State(banking): State<Banking<S>>,
+    State(banking): State<Arc<Banking<S>>>,
     Signed(caller): Signed,
     Params(paging): Params<Paging>,
 ) -> Result<Json<Listing<OperationView>>, Problem> {

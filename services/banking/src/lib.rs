@@ -36,19 +36,22 @@ pub struct Banking<S> {
     sources: Sources,
     in_flight: InFlight,
     accounts: RecordCache<AccountId, KnownAccount>,
+    operations: RecordCache<(UserId, OperationId), Operation>,
     account_waiters: Waiters<AccountId>,
     operation_waiters: Waiters<OperationId>,
 }
 
 impl<S: Store> Banking<S> {
     /// Where this process does not hear what becomes of accounts, one that was closed may be believed to be open for as long
-    /// as `caching` says: then its operations are begun, and the ledger refuses them.
-    pub fn new(store: S, sources: Sources, caching: Caching) -> Self {
+    /// as `accounts` says: then its operations are begun, and the ledger refuses them. `operations` is [`Caching::NONE`]
+    /// where they are begun and ended in different processes.
+    pub fn new(store: S, sources: Sources, accounts: Caching, operations: Caching) -> Self {
         Self {
             store,
             sources,
             in_flight: InFlight::default(),
-            accounts: RecordCache::new("banking_accounts", caching),
+            accounts: RecordCache::new("banking_accounts", accounts),
+            operations: RecordCache::new("banking_operations", operations),
             account_waiters: Waiters::default(),
             operation_waiters: Waiters::default(),
         }
@@ -65,7 +68,12 @@ impl<S: Store> Banking<S> {
         owner: UserId,
         operation_id: OperationId,
     ) -> Result<Option<Operation>, Fault> {
-        Ok(runtime::get(&self.store, operation_key(owner, operation_id)).await?.map(|held| held.record))
+        // What is read is not remembered: it may have ended while it was on the way here.
+        let held = match self.operations.get(&(owner, operation_id)) {
+            Some(held) => Some(held),
+            None => runtime::get(&self.store, operation_key(owner, operation_id)).await?,
+        };
+        Ok(held.map(|held| held.record))
     }
 
     /// The operation once it has ended, or as it is when `patience` is at its end.
@@ -107,6 +115,14 @@ impl<S: Store> Banking<S> {
             known => known,
         };
         Ok(known.map(|held| held.record.0))
+    }
+
+    /// Remembers operations as they were written.
+    fn remember(&self, written: impl IntoIterator<Item = Held<Operation>>) {
+        for held in written {
+            let Operation { owner, operation_id, .. } = held.record;
+            self.operations.offer(&(owner, operation_id), held);
+        }
     }
 
     /// Takes in the newest state of an account, and lets those go on who wait for it.

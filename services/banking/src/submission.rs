@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 use contracts::accounts::AccountState;
 use futures::future::try_join_all;
 use kernel::{AccountId, OperationId, Timestamp};
-use ports::{Held, Key, Store, TRANSACTION_ITEMS_MAX, Transaction};
+use ports::{Held, Key, Revision, Store, TRANSACTION_ITEMS_MAX, Transaction};
 use runtime::{
     Answered, Caller, Decision, Fault, Flight, Once, OnceRefused, Ticket, decide_and_commit, envelope,
 };
@@ -37,10 +37,12 @@ impl<S: Store> Banking<S> {
     pub async fn submit(&self, caller: &Caller, request: &Request) -> Result<Answered<Operation>, Refusal> {
         let _flight = self.in_flight.enter(caller)?;
         let mut is_thorough = false;
-        decide_and_commit(&self.store, || {
+        let answered = decide_and_commit(&self.store, || {
             self.try_submit(caller, request, std::mem::replace(&mut is_thorough, true))
         })
-        .await
+        .await?;
+        self.remember(begun(&answered));
+        Ok(answered)
     }
 
     /// Begins up to [`TOGETHER_MAX`] operations, each for itself, and answers them in order.
@@ -57,6 +59,7 @@ impl<S: Store> Banking<S> {
             self.try_submit_all(&free, std::mem::replace(&mut is_thorough, true))
         })
         .await?;
+        self.remember(answers.iter().flatten().filter_map(begun));
         let mut answers = answers.into_iter();
         let each = flights.iter().filter_map(|flight| match flight {
             Ok(_) => answers.next(),
@@ -213,6 +216,12 @@ impl<S: Store> Banking<S> {
         known.extend(absent.into_iter().zip(waited).filter_map(|(id, state)| Some((id, state?))));
         Ok(known)
     }
+}
+
+/// The operation that was begun, if this is not the answer to an earlier request.
+fn begun(answered: &Answered<Operation>) -> Option<Held<Operation>> {
+    let record = answered.answer.clone();
+    (!answered.is_replay).then_some(Held { record, revision: Revision::FIRST })
 }
 
 /// An operation as it was answered first: nothing of it ever changes but how and when it ended.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use contracts::ledger::FailureReason;
 use memory::{Faults, MemoryStore};
-use ports::{Envelope, Revision};
-use runtime::Traceparent;
+use ports::{Envelope, Revision, Sources};
+use runtime::{Caching, Traceparent};
 use serde_json::value::RawValue;
 
 use super::*;
@@ -21,7 +21,7 @@ struct World {
 fn world() -> World {
     let (sources, _) = memory::sources();
     let store = MemoryStore::new(Vec::new(), sources.clone());
-    World { ledger: Ledger::new(store.clone(), sources.clone()), store, sources }
+    World { ledger: Ledger::new(store.clone(), sources.clone(), Caching::heard(100)), store, sources }
 }
 
 impl World {
@@ -283,7 +283,11 @@ async fn a_store_that_misbehaves_changes_no_verdict() {
         let faults =
             Faults { conflict_per_mille: 200, busy_per_mille: 200, unknown_per_mille: 300, ..Faults::NONE };
         let store = MemoryStore::with_faults(Vec::new(), sources.clone(), seed, faults);
-        let world = World { ledger: Ledger::new(store.clone(), sources.clone()), store, sources };
+        let world = World {
+            ledger: Ledger::new(store.clone(), sources.clone(), Caching::heard(100)),
+            store,
+            sources,
+        };
         let mut waiting = deposits(250, |number| number % 7);
         let mut deliveries = 0;
         while !waiting.is_empty() {

@@ -15,7 +15,7 @@ use contracts::Message;
 use domain::Head;
 use kernel::{AccountId, OperationId};
 use ports::{Key, Place, Sources, Store};
-use runtime::Fault;
+use runtime::{Caching, Fault, RecordCache};
 
 pub use audit::{Books, TrialBalance};
 pub use consumers::Commands;
@@ -29,16 +29,19 @@ const PAGE_ITEMS: usize = 1_000;
 pub struct Ledger<S> {
     store: S,
     sources: Sources,
+    heads: RecordCache<AccountId, Head>,
 }
 
 impl<S: Store> Ledger<S> {
-    pub fn new(store: S, sources: Sources) -> Self {
-        Self { store, sources }
+    /// `caching` is [`Caching::NONE`] where commands for one account may be judged by another process the next time. Every
+    /// verdict holds only if the heads are still as they were, so nothing but time is lost where it is not.
+    pub fn new(store: S, sources: Sources, caching: Caching) -> Self {
+        Self { store, sources, heads: RecordCache::new("ledger_heads", caching) }
     }
 
     /// The consumer of commands.
     pub fn commands(&self) -> Commands<S> {
-        Commands { store: self.store.clone(), sources: self.sources.clone() }
+        Commands(self.clone())
     }
 
     /// What became of an operation, if it came to the ledger.

@@ -1,5 +1,7 @@
 //! Routes in: `/notifications`, `/notifications/{notification_id}/read` and `/notifications/preferences`.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use kernel::{AccountId, NotificationId, OperationId, Timestamp};
@@ -31,7 +33,7 @@ pub fn routes<S: Store>(notifications: Notifications<S>) -> OpenApiRouter {
         .routes(routes!(list_notifications))
         .routes(routes!(read_notification))
         .routes(routes!(preferences, change_preferences))
-        .with_state(notifications)
+        .with_state(Arc::new(notifications))
 }
 
 /// An entry of the caller's inbox.
@@ -98,7 +100,7 @@ struct PreferencesBody {
 #[utoipa::path(get, path = "/notifications", tag = "notifications", params(ListParams),
     responses((status = 200, body = Listing<NotificationView>), ListProblems))]
 async fn list_notifications<S: Store>(
-    State(notifications): State<Notifications<S>>,
+    State(notifications): State<Arc<Notifications<S>>>,
     Signed(caller): Signed,
     Params(ListParams { limit, cursor, unread }): Params<ListParams>,
 ) -> Result<Json<Listing<NotificationView>>, Problem> {
@@ -113,7 +115,7 @@ async fn list_notifications<S: Store>(
     params(("notification_id" = String, Path)),
     responses((status = 200, body = NotificationView), ReadProblems))]
 async fn read_notification<S: Store>(
-    State(notifications): State<Notifications<S>>,
+    State(notifications): State<Arc<Notifications<S>>>,
     Signed(caller): Signed,
     PathId(notification_id): PathId<NotificationId>,
 ) -> Result<Json<NotificationView>, Problem> {
@@ -124,7 +126,7 @@ async fn read_notification<S: Store>(
 #[utoipa::path(get, path = "/notifications/preferences", tag = "notifications",
     responses((status = 200, body = PreferencesBody), PreferencesProblems))]
 async fn preferences<S: Store>(
-    State(notifications): State<Notifications<S>>,
+    State(notifications): State<Arc<Notifications<S>>>,
     Signed(caller): Signed,
 ) -> Result<Json<PreferencesBody>, Problem> {
     let Preferences { email, .. } = notifications.preferences(caller.user_id).await?;
@@ -135,7 +137,7 @@ async fn preferences<S: Store>(
 #[utoipa::path(put, path = "/notifications/preferences", tag = "notifications", request_body = PreferencesBody,
     responses((status = 200, body = PreferencesBody), PreferProblems))]
 async fn change_preferences<S: Store>(
-    State(notifications): State<Notifications<S>>,
+    State(notifications): State<Arc<Notifications<S>>>,
     Signed(caller): Signed,
     Body(PreferencesBody { email }): Body<PreferencesBody>,
 ) -> Result<Json<PreferencesBody>, Problem> {

@@ -1,5 +1,6 @@
 //! Routes in: `/transactions/{account_id}`, `/balances/{account_id}` and `/balances`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -34,7 +35,7 @@ pub fn routes<S: Store>(query: Query<S>) -> OpenApiRouter {
         .routes(routes!(balances))
         .routes(routes!(balance))
         .routes(routes!(transactions))
-        .with_state(query)
+        .with_state(Arc::new(query))
 }
 
 /// What an account holds.
@@ -161,7 +162,7 @@ pub struct TransactionParams {
 #[utoipa::path(get, path = "/balances", tag = "query", params(Paging),
     responses((status = 200, body = Listing<BalanceView>), ListProblems))]
 async fn balances<S: Store>(
-    State(query): State<Query<S>>,
+    State(query): State<Arc<Query<S>>>,
     Signed(caller): Signed,
     Params(paging): Params<Paging>,
 ) -> Result<Json<Listing<BalanceView>>, Problem> {
@@ -175,7 +176,7 @@ async fn balances<S: Store>(
     params(("account_id" = String, Path), BalanceParams),
     responses((status = 200, body = BalanceView), BalanceProblems))]
 async fn balance<S: Store>(
-    State(query): State<Query<S>>,
+    State(query): State<Arc<Query<S>>>,
     Signed(caller): Signed,
     PathId(account_id): PathId<AccountId>,
     Params(params): Params<BalanceParams>,
@@ -189,7 +190,7 @@ async fn balance<S: Store>(
     params(("account_id" = String, Path), TransactionParams),
     responses((status = 200, body = Listing<TransactionView>), HistoryProblems))]
 async fn transactions<S: Store>(
-    State(query): State<Query<S>>,
+    State(query): State<Arc<Query<S>>>,
     Signed(caller): Signed,
     PathId(account_id): PathId<AccountId>,
     Params(params): Params<TransactionParams>,

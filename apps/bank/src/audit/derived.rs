@@ -82,9 +82,9 @@ impl Derived {
 impl<S: Store> Services<S> {
     pub fn new(store: S, sources: Sources, progress: Begin) -> Self {
         Self {
-            ledger: Ledger::new(store.clone(), sources.clone()),
+            ledger: Ledger::new(store.clone(), sources.clone(), Caching::NONE),
             query: Query::new(store.clone(), sources.clone(), Caching::NONE),
-            banking: Banking::new(store, sources, Caching::NONE),
+            banking: Banking::new(store, sources, Caching::NONE, Caching::NONE),
             progress,
         }
     }

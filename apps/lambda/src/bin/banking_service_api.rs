@@ -13,7 +13,7 @@ const ACCOUNTS: Caching = Caching { records: 1_000, believed_for: Duration::from
 
 fn main() -> ExitCode {
     run(env!("CARGO_BIN_NAME"), async |function| {
-        let banking = Banking::new(function.store(), function.sources(), ACCOUNTS);
+        let banking = Banking::new(function.store(), function.sources(), ACCOUNTS, Caching::NONE);
         function.serve(banking::routes(banking)).await
     })
 }

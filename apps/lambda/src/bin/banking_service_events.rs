@@ -8,7 +8,7 @@ use runtime::{Caching, Policy};
 
 fn main() -> ExitCode {
     run(env!("CARGO_BIN_NAME"), async |function| {
-        let banking = Banking::new(function.store(), function.sources(), Caching::NONE);
+        let banking = Banking::new(function.store(), function.sources(), Caching::NONE, Caching::NONE);
         function.consume(banking.events(), Policy::INSIDE).await
     })
 }

@@ -10,6 +10,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
@@ -125,7 +126,7 @@ type Outcome = Result<Answered<Operation>, Problem>;
         (BatchAnswer = "application/json"), (BatchResult = "application/x-ndjson"),
     )), BatchProblems))]
 pub(super) async fn batches<S: Store>(
-    State(banking): State<Banking<S>>,
+    State(banking): State<Arc<Banking<S>>>,
     Signed(caller): Signed,
     headers: HeaderMap,
     Body(body): Body<BatchBody>,
@@ -223,7 +224,7 @@ fn the_account<const N: usize>(
 
 /// What becomes of the operations, a part at a time, in order.
 fn answers<S: Store>(
-    banking: Banking<S>,
+    banking: Arc<Banking<S>>,
     caller: Caller,
     orders: Vec<Order>,
 ) -> impl Stream<Item = Vec<BatchResult>> + Send + 'static {
@@ -232,11 +233,11 @@ fn answers<S: Store>(
         orders.peek()?;
         Some(orders.by_ref().take(TOGETHER_MAX).collect())
     });
-    let begin = move |part| begin(banking.clone(), caller.clone(), part);
+    let begin = move |part| begin(Arc::clone(&banking), caller.clone(), part);
     stream::iter(parts).map(begin).buffered(BATCH_PARTS_AT_ONCE)
 }
 
-async fn begin<S: Store>(banking: Banking<S>, caller: Caller, part: Vec<Order>) -> Vec<BatchResult> {
+async fn begin<S: Store>(banking: Arc<Banking<S>>, caller: Caller, part: Vec<Order>) -> Vec<BatchResult> {
     let mut asked = Vec::with_capacity(part.len());
     let mut refused = Vec::with_capacity(part.len());
     for Order { idempotency_key, request } in part {
