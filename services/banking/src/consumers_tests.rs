@@ -90,6 +90,19 @@ async fn what_has_ended_stays_as_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_has_ended_elsewhere_stays_as_it_is() {
+    let here = world();
+    here.take(&[opened(1)]).await;
+    let operation = here.submit(1, deposit_to(1)).await;
+    let elsewhere =
+        Banking::new(here.store.clone(), here.sources.clone(), Caching::NONE, Caching::NONE).events();
+    let event = here.deliver(&deposited(operation.operation_id, 1));
+    assert_eq!(elsewhere.handle(&[event]).await, [Outcome::Done]);
+    here.take(&[Message::DepositFailed(failed(operation.operation_id, 1))]).await;
+    assert_eq!(stored(&here, &operation).await, (completed(), Revision(2)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_verdict_on_what_is_not_known_changes_nothing() {
     let world = world();
     world.take(&[opened(1)]).await;

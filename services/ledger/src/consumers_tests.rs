@@ -231,6 +231,24 @@ async fn a_refusal_stays_one_when_funds_have_come_since() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_verdict_rests_on_a_head_that_is_other_than_it_was_left() {
+    let here = world();
+    let (store, sources) = (here.store.clone(), here.sources.clone());
+    let ledger = Ledger::new(store.clone(), sources.clone(), Caching::heard(100));
+    let there = World { ledger, store, sources };
+    here.take(&[deposit(1, 1, "1.00 EUR")]).await;
+    there.take(&[deposit(2, 1, "10.00 EUR")]).await;
+    // What was left here would not be enough.
+    here.take(&[withdraw(3, 1, "5.00 EUR")]).await;
+    assert_eq!(here.reason(3).await, None);
+    // What was left there would be.
+    there.take(&[withdraw(4, 1, "8.00 EUR")]).await;
+    assert_eq!(here.reason(4).await, Some(FailureReason::InsufficientFunds));
+    assert_eq!(here.head(1).await.0, "6.00 EUR");
+    here.check_books().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_event_continues_the_trace_of_its_command() {
     let world = world();
     let mut batch =
