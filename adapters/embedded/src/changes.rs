@@ -1,7 +1,7 @@
 //! What groups have changed: the rows that are other than the database has them.
 //!
 //! A group collects its changes here, the journal holds them as a frame, the [overlay](crate::overlay) keeps them in front
-//! of the database, and the settler writes them there: one shape for all four, in the order of the database's keys.
+//! of the database, and the settler writes them there: one shape for all four.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,13 @@ use kernel::Timestamp;
 use ports::{Item, Key, Revision, Table};
 use serde::{Deserialize, Serialize};
 
+use crate::items::Items;
 use crate::schema::Schema;
 
 /// What a group, or several of them, have changed. None stands for what is not there any more.
 #[derive(Default, PartialEq, Debug)]
 pub(crate) struct Changes {
-    pub(crate) items: BTreeMap<Key, Option<Row>>,
+    pub(crate) items: Items,
     /// The records of the outboxes, by their sequence.
     pub(crate) records: BTreeMap<(Table, u64), Record>,
     /// How far a consumer is with an outbox.
@@ -80,7 +81,7 @@ impl Changes {
 
     /// Adds what was changed after this.
     pub(crate) fn extend(&mut self, later: Self) {
-        self.items.extend(later.items);
+        self.items.merge(later.items);
         self.records.extend(later.records);
         self.cursors.extend(later.cursors);
         self.retries.extend(later.retries);
@@ -90,7 +91,7 @@ impl Changes {
     /// Appends the changes to a frame of the journal.
     pub(crate) fn encode(&self, frame: &mut Vec<u8>) -> Result<(), postcard::Error> {
         let items: Vec<_> =
-            self.items.iter().map(|(key, row)| (key.table.0, &key.partition, &key.sort, row)).collect();
+            self.items.iter().map(|(table, partition, sort, row)| (table.0, partition, sort, row)).collect();
         let records: Vec<_> =
             self.records.iter().map(|((outbox, sequence), record)| (outbox.0, *sequence, record)).collect();
         let cursors: Vec<_> = self

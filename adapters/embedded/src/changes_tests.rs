@@ -53,7 +53,7 @@ fn later_changes_count() {
     later.retries.insert(1, None);
     assert!(!later.is_empty());
     changes.extend(later);
-    assert_eq!(changes.items[&Key::new(THINGS, "p", "kept")], None);
+    assert_eq!(changes.items.get(&Key::new(THINGS, "p", "kept")), Some(&None));
     assert_eq!(changes.cursors[&("reader".to_owned(), EVENTS)], 1);
     assert_eq!((changes.retries.len(), &changes.retries[&1]), (2, &None));
     assert_eq!(changes.records.len(), 1);

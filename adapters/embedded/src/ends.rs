@@ -35,16 +35,13 @@ pub(crate) struct Last {
 impl Last {
     /// The last item of the key's partition among these changes, if there is any.
     pub(crate) fn among(changes: &Changes, key: &Key) -> Option<Self> {
-        let first = Key::new(key.table, key.partition.as_str(), "");
-        // No other partition lies between, as one that began with this name would have at least this character more.
-        let behind = Key::new(key.table, format!("{}\0", key.partition), "");
-        let (last, row) = changes.items.range(first..behind).next_back()?;
+        let (last, row) = changes.items.last(key.table, &key.partition)?;
         Some(Self::of(last, row.as_ref()))
     }
 
-    fn of(key: &Key, row: Option<&Row>) -> Self {
+    fn of(sort: &str, row: Option<&Row>) -> Self {
         let lasting = row.filter(|row| row.expires_at_ms.is_none());
-        Self { sort: key.sort.clone(), revision: lasting.map(|row| row.revision) }
+        Self { sort: sort.to_owned(), revision: lasting.map(|row| row.revision) }
     }
 
     /// What this tells of the item with this sort key: its revision or that there is none, or nothing.
@@ -80,7 +77,7 @@ impl Ends {
         if let Some(mut last) = known
             && key.sort >= last.sort
         {
-            *last = Last::of(key, row);
+            *last = Last::of(&key.sort, row);
         }
     }
 }

@@ -182,7 +182,7 @@ impl Store {
         .unwrap();
         self.overlay.settled();
         let layers = self.overlay.read();
-        self.model.retain(|key, (_, is_over)| !sweeps || !*is_over || layers.upper.items.contains_key(key));
+        self.model.retain(|key, (_, is_over)| !sweeps || !*is_over || layers.upper.items.get(key).is_some());
     }
 }
 

@@ -33,6 +33,7 @@ mod failure;
 #[cfg(test)]
 mod fixture;
 mod group;
+mod items;
 mod journal;
 mod log;
 mod open;

@@ -5,12 +5,12 @@
 //! find in the layers is in the database by then, and what it finds in both is the same or newer in the layers.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use ports::{Key, Order, Table};
+use ports::{Key, Order, Place, Table};
 
 use crate::changes::{Changes, DeadRow, Record, Retry, Row};
+use crate::items::Items;
 
 /// The layers, shared by the committer, the settler and all readers.
 #[derive(Default)]
@@ -62,11 +62,11 @@ impl Overlay {
     /// Adds a group that is durable, and answers how many bytes of groups the upper layer has now.
     pub(crate) fn add(&self, number: u64, changes: Changes, bytes: usize) -> usize {
         let mut layers = self.write();
-        for key in changes.items.keys() {
-            if let Some(last) = layers.last_partitions.get_mut(&key.table)
-                && *last < key.partition
+        for (table, partition) in changes.items.partitions() {
+            if let Some(last) = layers.last_partitions.get_mut(&table)
+                && *last < *partition
             {
-                last.clone_from(&key.partition);
+                last.clone_from(partition);
             }
         }
         layers.upper.extend(changes);
@@ -78,9 +78,22 @@ impl Overlay {
     /// Makes the upper layer the lower one, which must be empty.
     pub(crate) fn begin_to_settle(&self) -> Unsettled {
         let mut layers = self.write();
-        layers.lower = Arc::new(std::mem::take(&mut layers.upper));
+        // The next seconds bring about as much as the last ones did.
+        let upper = Changes { items: Items::with_room_for(&layers.upper.items), ..Changes::default() };
+        layers.lower = Arc::new(std::mem::replace(&mut layers.upper, upper));
         let bytes = std::mem::take(&mut layers.bytes);
         Unsettled { changes: Arc::clone(&layers.lower), last: layers.last, bytes }
+    }
+
+    /// What is known of the items of a table behind a place, until `live_max` of them are there, or some more.
+    pub(crate) fn behind(&self, table: Table, after: &Place, live_max: usize) -> BTreeMap<Key, Option<Row>> {
+        let layers = self.read();
+        let (upper, gone) = layers.upper.items.behind(table, after, live_max);
+        let lower = Arc::clone(&layers.lower);
+        drop(layers);
+        // So many of the lower layer may be gone by what the upper one says.
+        let (lower, _) = lower.items.behind(table, after, live_max + gone);
+        lower.into_iter().chain(upper).collect()
     }
 
     /// Drops the lower layer: the database has it.
@@ -133,22 +146,23 @@ impl Layers {
         layers.map(|((_, sequence), record)| (*sequence, record))
     }
 
-    /// What is known of the items between two keys, in this order, until `live_max` of them are there.
-    pub(crate) fn items(
+    /// What is known of the items of a partition between two sort keys, in this order, until `live_max` of them are there.
+    pub(crate) fn range(
         &self,
-        (first, last): (Bound<&Key>, Bound<&Key>),
+        (table, partition): (Table, &str),
+        (first, last): (&str, &str),
         order: Order,
         live_max: usize,
     ) -> BTreeMap<Key, Option<Row>> {
         let mut found = BTreeMap::new();
-        // BTreeMap::range panics where the bounds name no range.
-        if matches!((first, last), (Bound::Included(first), Bound::Included(last)) if first > last) {
+        if first > last {
             return found;
         }
-        let (upper, lower) = (self.upper.items.range((first, last)), self.lower.items.range((first, last)));
+        let upper = self.upper.items.range(table, partition, (first, last));
+        let lower = self.lower.items.range(table, partition, (first, last));
         let mut live = 0;
-        let mut take = |key: &Key, row: &Option<Row>| {
-            found.insert(key.clone(), row.clone());
+        let mut take = |sort: &str, row: &Option<Row>| {
+            found.insert(Key::new(table, partition, sort), row.clone());
             live += usize::from(row.is_some());
             live < live_max
         };
@@ -164,12 +178,12 @@ fn both<K: Ord + Clone, V: Clone>(lower: &BTreeMap<K, V>, upper: &BTreeMap<K, V>
     lower.iter().chain(upper).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-/// Shows `take` what two layers have, each key once and the upper layer's row of it, until it has enough.
+/// Shows `take` what two layers have of a partition, each sort key once and the upper layer's row of it, until it has enough.
 fn merge<'a>(
-    upper: impl Iterator<Item = (&'a Key, &'a Option<Row>)>,
-    lower: impl Iterator<Item = (&'a Key, &'a Option<Row>)>,
-    comes_first: fn(&Key, &Key) -> bool,
-    take: &mut impl FnMut(&Key, &Option<Row>) -> bool,
+    upper: impl Iterator<Item = (&'a str, &'a Option<Row>)>,
+    lower: impl Iterator<Item = (&'a str, &'a Option<Row>)>,
+    comes_first: fn(&str, &str) -> bool,
+    take: &mut impl FnMut(&str, &Option<Row>) -> bool,
 ) {
     let (mut upper, mut lower) = (upper.peekable(), lower.peekable());
     loop {
@@ -185,7 +199,7 @@ fn merge<'a>(
             (None, _) => lower.next(),
         };
         match next {
-            Some((key, row)) if take(key, row) => {}
+            Some((sort, row)) if take(sort, row) => {}
             Some(_) | None => return,
         }
     }

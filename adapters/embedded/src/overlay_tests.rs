@@ -24,8 +24,7 @@ fn layers(lower: &[(&str, Option<Row>)], upper: &[(&str, Option<Row>)]) -> Overl
 }
 
 fn read(overlay: &Overlay, (first, last): (&str, &str), order: Order, live_max: usize) -> String {
-    let (first, last) = (key(first), key(last));
-    let found = overlay.read().items((Bound::Included(&first), Bound::Included(&last)), order, live_max);
+    let found = overlay.read().range((ITEMS, "p"), (first, last), order, live_max);
     let shown = found.iter().map(|(key, row)| {
         let revision = row.as_ref().map_or("-".to_owned(), |row| row.revision.to_string());
         format!("{}{revision}", key.sort)
@@ -81,7 +80,7 @@ fn what_is_settled_is_dropped_and_what_came_meanwhile_is_not() {
     assert!(nothing.changes.is_empty());
     assert_eq!(nothing.last, 7);
     overlay.settled();
-    let changes = || Changes { items: BTreeMap::from([(key("a"), row(1))]), ..Changes::default() };
+    let changes = || Changes { items: Items::from_iter([(key("a"), row(1))]), ..Changes::default() };
     assert_eq!(overlay.add(8, changes(), 100), 100);
     assert_eq!(overlay.add(9, changes(), 100), 200);
     assert_eq!(overlay.begin_to_settle().last, 9);

@@ -4,7 +4,6 @@
 //! is of the same moment.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -191,9 +190,7 @@ impl Reader {
             Order::Descending => (&statements.descending, first.as_str(), last.as_str().min(after)),
         };
         let limit = page_limit(*limit);
-        let bounds = (Key::new(*table, partition, first), Key::new(*table, partition, last));
-        let bounds = (Bound::Included(&bounds.0), Bound::Included(&bounds.1));
-        let mut changed = self.overlay.read().items(bounds, *order, limit + 2);
+        let mut changed = self.overlay.read().range((*table, partition), (first, last), *order, limit + 2);
         changed.remove(&Key::new(*table, partition, after));
         let mut statement = connection.prepare_cached(sql)?;
         let rows = statement
@@ -210,16 +207,14 @@ impl Reader {
         limit: usize,
     ) -> Result<Page<Place>> {
         // No key is empty, so the first page begins behind an empty one.
-        let (partition, sort) = after.cloned().unwrap_or_default();
+        let after = after.cloned().unwrap_or_default();
         self.read_long(move |reader, connection| {
             let limit = page_limit(limit);
-            let after = Key::new(table, partition, sort);
-            let bounds = (Bound::Excluded(&after), Bound::Unbounded);
-            let mut changed = reader.overlay.read().items(bounds, Order::Ascending, limit + 1);
-            changed.retain(|key, _| key.table == table);
+            let changed = reader.overlay.behind(table, &after, limit + 1);
             let mut statement = connection.prepare_cached(&reader.items(table)?.scan)?;
+            let (partition, sort) = &after;
             let rows = statement
-                .query_map(params![after.partition, after.sort, more_than(limit + changed.len())], |row| {
+                .query_map(params![partition, sort, more_than(limit + changed.len())], |row| {
                     item(table, row)
                 })?;
             let place = |item: &Item| (item.key.partition.clone(), item.key.sort.clone());

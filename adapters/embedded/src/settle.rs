@@ -13,13 +13,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use ports::{Key, Sources, Subscription, Table};
+use ports::{Sources, Subscription, Table};
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, MAIN_DB, params};
 use tokio::sync::watch;
 
-use crate::changes::{Changes, Row};
+use crate::changes::Changes;
 use crate::failure::{ends_the_store, roll_back};
+use crate::items::Entry;
 use crate::log::Log;
 use crate::overlay::{Overlay, Unsettled};
 use crate::schema::{Schema, read_back, stored};
@@ -191,13 +192,12 @@ fn in_transaction<T>(
 /// From the first portion on the database says that it has some of these groups, so that nobody takes it for whole without
 /// the journal.
 fn write_items(connection: &Connection, schema: &Schema, unsettled: &Unsettled) -> rusqlite::Result<()> {
-    let mut items = unsettled.changes.items.iter().peekable();
-    while items.peek().is_some() {
+    // In the order of their keys, so that those that share a page of the database are written together.
+    for portion in unsettled.changes.items.in_order().chunks(ITEMS_AT_ONCE) {
         in_transaction(connection, || {
             let mut moving = connection.prepare_cached("UPDATE moving SET up_to = ?1 WHERE up_to < ?1")?;
             moving.execute([stored(unsettled.last)])?;
-            let mut portion = items.by_ref().take(ITEMS_AT_ONCE);
-            portion.try_for_each(|(key, row)| write_item(connection, schema, key, row.as_ref()))
+            portion.iter().try_for_each(|item| write_item(connection, schema, *item))
         })?;
     }
     Ok(())
@@ -206,11 +206,9 @@ fn write_items(connection: &Connection, schema: &Schema, unsettled: &Unsettled) 
 fn write_item(
     connection: &Connection,
     schema: &Schema,
-    key: &Key,
-    row: Option<&Row>,
+    (table, partition, sort, row): Entry<'_>,
 ) -> rusqlite::Result<()> {
-    let statements = schema.items.get(&key.table).ok_or(rusqlite::Error::InvalidQuery)?;
-    let (partition, sort) = (&key.partition, &key.sort);
+    let statements = schema.items.get(&table).ok_or(rusqlite::Error::InvalidQuery)?;
     match row {
         Some(row) => connection.prepare_cached(&statements.put)?.execute(params![
             partition,

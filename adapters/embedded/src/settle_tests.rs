@@ -236,7 +236,7 @@ fn one_who_can_write_does_so_when_woken() {
     let (began, thread) = (Instant::now(), std::thread::spawn(move || settler.run()));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     for number in 1..=5 {
-        let items = BTreeMap::from([(key("a"), row(number, None))]);
+        let items = [(key("a"), row(number, None))].into_iter().collect();
         overlay.add(number, Changes { items, ..Changes::default() }, 1);
         wake.send(()).unwrap();
         assert_eq!(*runtime.block_on(settled.wait_for(|settled| *settled >= number)).unwrap(), number);
