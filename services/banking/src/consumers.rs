@@ -14,7 +14,7 @@ use ports::{Consumer, Delivery, Held, Key, Outcome, Store, Transaction};
 use runtime::{Decision, Fault, Work, decide_and_commit, read_batch};
 
 use crate::Banking;
-use crate::domain::{Ending, Operation, Status, ending};
+use crate::domain::{Ending, Operation, ending};
 use crate::records::{KnownAccount, account_key, operation_key};
 
 /// Operations as they have ended, and accounts as they are known now.
@@ -65,16 +65,18 @@ impl<S: Store> Events<S> {
         let mut operations = self.operations(endings, is_thorough).await?;
         let mut ended = Vec::with_capacity(operations.len());
         for ending in endings {
-            // One that has ended stays as it is; the event was delivered before. It is taken out of the map, so that
-            // the same event twice in one batch is written once.
-            if let Some(Held { mut record, revision }) = operations.remove(&ending.operation_id)
-                && record.status == Status::Pending
-            {
+            // It is taken out of the map, so that the same event twice in one batch is written once.
+            let Some(Held { mut record, mut revision }) = operations.remove(&ending.operation_id) else {
+                continue;
+            };
+            // One that has ended stays as it is; the event was delivered before.
+            if !record.has_ended() {
                 record.status = ending.status.clone();
                 record.concluded_at = Some(now);
                 transaction.replace(revision, &record)?;
-                ended.push(Held { record, revision: revision.next() });
+                revision = revision.next();
             }
+            ended.push(Held { record, revision });
         }
         let keys: Vec<Key> = accounts.keys().map(|account_id| account_key(*account_id)).collect();
         let stored = runtime::get_many::<S, KnownAccount>(store, &keys).await?;

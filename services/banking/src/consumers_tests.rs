@@ -98,6 +98,8 @@ async fn what_has_ended_elsewhere_stays_as_it_is() {
         Banking::new(here.store.clone(), here.sources.clone(), Caching::NONE, Caching::NONE).events();
     let event = here.deliver(&deposited(operation.operation_id, 1));
     assert_eq!(elsewhere.handle(&[event]).await, [Outcome::Done]);
+    let shown = here.banking.operation(operation.owner, operation.operation_id).await.unwrap();
+    assert_eq!(shown.unwrap().status, completed());
     here.take(&[Message::DepositFailed(failed(operation.operation_id, 1))]).await;
     assert_eq!(stored(&here, &operation).await, (completed(), Revision(2)));
 }

@@ -79,6 +79,13 @@ pub struct Operation {
     pub concluded_at: Option<Timestamp>,
 }
 
+impl Operation {
+    /// Whether it is COMPLETED or FAILED, and so will never be anything else.
+    pub fn has_ended(&self) -> bool {
+        self.status != Status::Pending
+    }
+}
+
 /// Why an operation is not begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {

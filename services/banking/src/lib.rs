@@ -21,7 +21,7 @@ use ports::{Held, Sources, Store};
 use runtime::{Caching, Fault, InFlight, RecordCache, Waiters, patience_for};
 
 pub use consumers::Events;
-use domain::{Operation, Rejection, Status};
+use domain::{Operation, Rejection};
 pub use http::{BATCH_OPERATIONS_MAX, BATCH_PARTS_AT_ONCE, routes};
 use records::{KnownAccount, account_key, operation_key, operations_of};
 pub use submission::TOGETHER_MAX;
@@ -68,20 +68,28 @@ impl<S: Store> Banking<S> {
         owner: UserId,
         operation_id: OperationId,
     ) -> Result<Option<Operation>, Fault> {
-        // What is read is not remembered: it may have ended while it was on the way here.
-        let held = match self.operations.get(&(owner, operation_id)) {
-            Some(held) => Some(held),
-            None => runtime::get(&self.store, operation_key(owner, operation_id)).await?,
-        };
-        Ok(held.map(|held| held.record))
+        match self.operations.get(&(owner, operation_id)) {
+            // An end is for good; one that is remembered as PENDING may have ended since.
+            Some(held) if held.record.has_ended() => Ok(Some(held.record)),
+            _ => Ok(runtime::get(&self.store, operation_key(owner, operation_id))
+                .await?
+                .map(|held| held.record)),
+        }
     }
 
     /// The operation once it has ended, or as it is when `patience` is at its end.
     pub async fn ended(&self, operation: Operation, patience: Duration) -> Result<Operation, Fault> {
         let Operation { owner, operation_id, .. } = operation;
-        let look = || async {
-            let found = self.operation(owner, operation_id).await?;
-            Ok::<_, Fault>(found.filter(|operation| operation.status != Status::Pending))
+        let mut has_looked = false;
+        let look = || {
+            let is_first = !std::mem::replace(&mut has_looked, true);
+            async move {
+                match self.operations.get(&(owner, operation_id)) {
+                    // It was begun a moment ago, and whoever ends it here remembers that.
+                    Some(held) if is_first && !held.record.has_ended() => Ok::<_, Fault>(None),
+                    _ => Ok(self.operation(owner, operation_id).await?.filter(Operation::has_ended)),
+                }
+            }
         };
         let ended = self.operation_waiters.wait(operation_id, patience, look).await?;
         Ok(ended.unwrap_or(operation))
