@@ -7,6 +7,7 @@ use ports::{Envelope, Revision};
 use runtime::Caching;
 
 use super::*;
+use crate::domain::Status;
 use crate::fixture::*;
 use crate::records::OPERATIONS_EVENTS;
 use crate::{Refusal, domain};
