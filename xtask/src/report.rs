@@ -93,7 +93,9 @@ impl Part {
                 let word = if verdict.passed() { "passed" } else { "FAILED" };
                 let time = format!("{:.1} s", duration.as_secs_f32());
                 let tests = (verdict.tally != Tally::default()).then(|| verdict.tally.to_string());
-                let remarks: Vec<_> = tests.into_iter().chain(verdict.note.clone()).collect();
+                // A fault can have the output of a program behind its first line, which was printed where it happened.
+                let fault = verdict.fault.as_ref().map(|fault| fault.to_string().lines().take(1).collect());
+                let remarks: Vec<_> = tests.into_iter().chain(verdict.note.clone()).chain(fault).collect();
                 columns(word, name, &time, &remarks.join("; "))
             }
         }
@@ -120,6 +122,7 @@ mod tests {
         assert!(!report.run("build", || Verdict::from(Err(fault()))));
         assert!(report.run("format", || Verdict::from(Ok(()))));
         assert_eq!(report.tally(), Tally { passed: 5, failed: 3, skipped: 1 });
+        assert!(report.parts[1].line().ends_with("`cargo` printed what cannot be read: nothing"));
         assert_eq!(report.conclude(), ExitCode::FAILURE);
     }
 

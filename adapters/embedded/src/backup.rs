@@ -42,7 +42,7 @@ pub fn back_up(
     subscriptions: &[Subscription],
 ) -> Result<(), BackupError> {
     let schema = Schema::new(tables, subscriptions);
-    let (source, overlay) = recover::into_memory(data_dir, &schema)?;
+    let (source, overlay) = recover::moment(data_dir, &schema)?;
     // If it cannot be read it is not there, or the lock tells what it is.
     if to.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(BackupError::NotEmpty(to.to_owned()));

@@ -115,6 +115,8 @@ pub(crate) struct Writer {
 /// What the committer and the settler are made of.
 pub(crate) struct Parts {
     pub(crate) journal: Journal,
+    /// The last group that the database has.
+    pub(crate) settled: u64,
     /// Reads the database for the committer.
     pub(crate) reading: Connection,
     /// Writes it for the settler.
@@ -132,8 +134,8 @@ impl Writer {
     /// Starts the committer and the settler.
     pub(crate) fn start(parts: Parts) -> std::io::Result<Self> {
         let Parts { journal, reading, writing, schema, subscriptions, overlay, log, .. } = parts;
-        let Parts { retry_id, sources, health, .. } = parts;
-        let settled = watch::Sender::new(journal.last());
+        let Parts { settled, retry_id, sources, health, .. } = parts;
+        let settled = watch::Sender::new(settled);
         let settled_by_now = settled.subscribe();
         let (wake, woken) = sync_channel(1);
         let (queue, works) = sync_channel(QUEUE_WORKS_MAX);

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::fixture::{Directory, stopped_sources};
+use crate::journal::Found;
 use crate::log::{LogRecord, Start};
 
 const ITEMS: Table = Table("items");
@@ -46,7 +47,7 @@ fn committer(directory: &Directory) -> (Writer, Committer) {
     let backlog = Arc::new(Backlog::default());
     let settled = watch::Sender::new(0).subscribe();
     let committer = Committer {
-        journal: Journal::begin(&directory.0, 0).unwrap(),
+        journal: Journal::begin(&directory.0, &Found::default()).unwrap(),
         reading,
         schema: Arc::new(schema),
         overlay: Arc::default(),

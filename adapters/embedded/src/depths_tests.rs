@@ -1,5 +1,6 @@
 //! Counts and oldest times are the same wherever the rows are: in the database, in front of it, or here and there.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ports::Subscription;
@@ -98,7 +99,9 @@ fn it_makes_no_difference_which_rows_have_been_settled() {
         let below = Unsettled { changes: Arc::new(below), last: 1, bytes: 0 };
         settle::write(&connection, &schema(), &[], &below, |_| Ok(())).unwrap();
         let elsewhere = Connection::open_in_memory().unwrap();
-        let reader = Reader::snapshot(elsewhere, Arc::new(schema()), Overlay::of(above, 2));
+        let overlay = Overlay::new(1, BTreeMap::new());
+        overlay.add(2, above, 0);
+        let reader = Reader::snapshot(elsewhere, Arc::new(schema()), overlay);
 
         let waiting = |cursor, kinds: &[&str]| reader.waiting(&connection, OUTBOX, cursor, kinds).unwrap();
         assert_eq!([3, 4, 5, 6, 7].map(|cursor| waiting(cursor, &["KIND"])), [4, 3, 1, 1, 0], "{settled}");

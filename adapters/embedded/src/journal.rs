@@ -76,28 +76,27 @@ struct Slot {
 }
 
 impl Journal {
-    /// Begins behind group `last`, when the database has everything up to it.
-    pub(crate) fn begin(data_dir: &Path, last: u64) -> io::Result<Self> {
+    /// Begins behind what was found, in a file that the database has no need of any more.
+    pub(crate) fn begin(data_dir: &Path, found: &Found) -> io::Result<Self> {
         let mut slots = Vec::new();
-        for path in paths(data_dir)? {
-            slots.push(Slot { file: File::options().write(true).open(path)?, last });
+        for (path, last) in paths(data_dir)?.iter().zip(&found.newest) {
+            let file = File::options().write(true).open(path)?;
+            // What a process had written when it was killed was read, and need not be on the disk. Groups behind it will be.
+            file.sync_data()?;
+            slots.push(Slot { file, last: *last });
         }
         if slots.is_empty() {
-            slots.push(Slot { file: make(data_dir, 0)?, last });
+            slots.push(Slot { file: make(data_dir, 0)?, last: 0 });
         }
         Ok(Self {
             data_dir: data_dir.to_owned(),
             slots,
             current: 0,
-            offset: 0,
-            next: last + 1,
+            // No frame has room behind it, so the first one looks for a file.
+            offset: SLOT_BYTES,
+            next: found.last + 1,
             frame: Vec::new(),
         })
-    }
-
-    /// The newest group.
-    pub(crate) fn last(&self) -> u64 {
-        self.next - 1
     }
 
     /// Makes one group durable, and answers its number and the bytes of its frame. `settled` is the last group that the
@@ -165,33 +164,45 @@ pub(crate) enum ReadError {
     },
 }
 
-/// Shows `visit` the groups behind group `settled`, in their order, and answers the number of the last one there is.
+/// What was found in the files of a journal; by default nothing, and no files.
+#[derive(Default)]
+pub(crate) struct Found {
+    /// The newest group there is, in the journal or in the database.
+    pub(crate) last: u64,
+    /// The newest group in each file; zero where there is none.
+    newest: Vec<u64>,
+}
+
+/// Shows `visit` the groups behind group `settled`, each with its number, in their order.
 pub(crate) fn read<E: From<ReadError>>(
     data_dir: &Path,
     settled: u64,
-    mut visit: impl FnMut(&[u8]) -> Result<(), E>,
-) -> Result<u64, E> {
+    mut visit: impl FnMut(u64, &[u8]) -> Result<(), E>,
+) -> Result<Found, E> {
     let mut runs = Vec::new();
+    let mut newest = Vec::new();
     for path in paths(data_dir).map_err(ReadError::from)? {
         let bytes = std::fs::read(path).map_err(ReadError::from)?;
-        if let Some((first, last)) = run_of(&bytes).filter(|(_, last)| *last > settled) {
-            runs.push((first, last, bytes));
+        let run = run_of(&bytes);
+        newest.push(run.map_or(0, |(_, last)| last));
+        if let Some((first, _)) = run.filter(|(_, last)| *last > settled) {
+            runs.push((first, bytes));
         }
     }
-    runs.sort_by_key(|(first, ..)| *first);
+    runs.sort_by_key(|(first, _)| *first);
     let mut last = settled;
-    for (first, _, bytes) in runs {
+    for (first, bytes) in runs {
         if first > last + 1 {
             return Err(ReadError::Gap { missing: last + 1, found: first }.into());
         }
         for (number, payload) in Frames::of(&bytes) {
             if number == last + 1 {
-                visit(payload)?;
+                visit(number, payload)?;
                 last = number;
             }
         }
     }
-    Ok(last)
+    Ok(Found { last, newest })
 }
 
 /// The numbers of the first and the last group in a file.

@@ -12,11 +12,17 @@ impl Directory {
     /// The groups that are read behind `settled`: their payloads, and the number of the last.
     fn read(&self, settled: u64) -> Result<(Vec<Vec<u8>>, u64), ReadError> {
         let mut payloads = Vec::new();
-        let last = read(&self.0, settled, |payload| {
+        let found = read(&self.0, settled, |_, payload| {
             payloads.push(payload.to_vec());
             Ok::<(), ReadError>(())
         })?;
-        Ok((payloads, last))
+        Ok((payloads, found.last))
+    }
+
+    /// The journal of a start, when the database has everything up to group `settled`.
+    fn begin(&self, settled: u64) -> Journal {
+        let found = read(&self.0, settled, |_, _| Ok::<(), ReadError>(())).unwrap();
+        Journal::begin(&self.0, &found).unwrap()
     }
 
     /// Changes one byte of a file.
@@ -46,12 +52,11 @@ fn third(byte: u8) -> Vec<u8> {
 #[test]
 fn groups_are_read_as_they_were_written_and_behind_what_is_settled() {
     let directory = Directory::new("journal-read");
-    let mut journal = Journal::begin(&directory.0, 0).unwrap();
+    let mut journal = directory.begin(0);
     assert_eq!(directory.read(0).unwrap(), (Vec::new(), 0));
     for (number, payload) in [(1, &b"one"[..]), (2, b""), (3, b"three")] {
         assert_eq!(journal.add(0, payload).unwrap(), number);
     }
-    assert_eq!(journal.last(), 3);
     assert_eq!(directory.read(0).unwrap(), (vec![b"one".to_vec(), vec![], b"three".to_vec()], 3));
     assert_eq!(directory.read(2).unwrap(), (vec![b"three".to_vec()], 3));
     assert_eq!(directory.read(3).unwrap(), (Vec::new(), 3));
@@ -62,7 +67,7 @@ fn groups_are_read_as_they_were_written_and_behind_what_is_settled() {
 fn a_file_has_its_size_from_the_start_and_is_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let directory = Directory::new("journal-size");
-    let mut journal = Journal::begin(&directory.0, 0).unwrap();
+    let mut journal = directory.begin(0);
     journal.add(0, b"one").unwrap();
     let metadata = std::fs::metadata(path(&directory.0, 0)).unwrap();
     assert_eq!((metadata.len(), metadata.permissions().mode() & 0o777), (SLOT_BYTES, 0o600));
@@ -71,7 +76,7 @@ fn a_file_has_its_size_from_the_start_and_is_for_its_owner_alone() {
 #[test]
 fn what_was_cut_short_or_damaged_ends_the_journal() {
     let directory = Directory::new("journal-torn");
-    let mut journal = Journal::begin(&directory.0, 0).unwrap();
+    let mut journal = directory.begin(0);
     journal.add(0, b"one").unwrap();
     journal.add(0, b"two").unwrap();
     // Of the second frame: its length, checksum, number, and payload.
@@ -87,7 +92,7 @@ fn what_was_cut_short_or_damaged_ends_the_journal() {
 #[test]
 fn files_that_the_database_has_are_used_again() {
     let directory = Directory::new("journal-again");
-    let mut journal = Journal::begin(&directory.0, 0).unwrap();
+    let mut journal = directory.begin(0);
     for byte in 1..=9 {
         journal.add(0, &third(byte)).unwrap();
     }
@@ -106,7 +111,7 @@ fn files_that_the_database_has_are_used_again() {
 #[test]
 fn what_is_left_in_a_file_that_is_used_again_counts_no_more() {
     let directory = Directory::new("journal-left");
-    let mut journal = Journal::begin(&directory.0, 0).unwrap();
+    let mut journal = directory.begin(0);
     for byte in 1..=4 {
         journal.add(0, &third(byte)).unwrap();
     }
@@ -121,7 +126,7 @@ fn what_is_left_in_a_file_that_is_used_again_counts_no_more() {
 #[test]
 fn a_full_journal_takes_nothing_until_something_is_settled() {
     let directory = Directory::new("journal-full");
-    let mut journal = Journal::begin(&directory.0, 0).unwrap();
+    let mut journal = directory.begin(0);
     let whole = vec![7; usize::try_from(SLOT_BYTES).unwrap() - HEADER_BYTES];
     for _ in 0..SLOTS_MAX {
         journal.add(0, &whole).unwrap();
@@ -134,7 +139,7 @@ fn a_full_journal_takes_nothing_until_something_is_settled() {
 #[test]
 fn a_group_larger_than_a_file_has_one_for_itself() {
     let directory = Directory::new("journal-large");
-    let mut journal = Journal::begin(&directory.0, 0).unwrap();
+    let mut journal = directory.begin(0);
     journal.add(0, b"small").unwrap();
     let large = vec![5; usize::try_from(SLOT_BYTES).unwrap() + 5];
     journal.add(0, &large).unwrap();
@@ -148,7 +153,7 @@ fn a_group_larger_than_a_file_has_one_for_itself() {
 #[test]
 fn a_file_is_filled_to_its_last_byte_before_the_next_is_made() {
     let directory = Directory::new("journal-filled");
-    let mut journal = Journal::begin(&directory.0, 0).unwrap();
+    let mut journal = directory.begin(0);
     let half = vec![1; usize::try_from(SLOT_BYTES / 2).unwrap() - HEADER_BYTES];
     for files in [1, 1, 2, 2, 3] {
         journal.add(0, &half).unwrap();
@@ -156,7 +161,7 @@ fn a_file_is_filled_to_its_last_byte_before_the_next_is_made() {
     }
     // One that no file has room for does not leave an empty one behind.
     let directory = Directory::new("journal-overfilled");
-    let mut journal = Journal::begin(&directory.0, 0).unwrap();
+    let mut journal = directory.begin(0);
     journal.add(0, &vec![5; usize::try_from(SLOT_BYTES).unwrap()]).unwrap();
     assert_eq!(paths(&directory.0).unwrap().len(), 1);
 }
@@ -177,13 +182,40 @@ fn only_a_full_disk_lets_the_journal_go_on() {
 #[test]
 fn a_start_goes_on_with_the_files_that_are_there() {
     let directory = Directory::new("journal-start");
-    let mut journal = Journal::begin(&directory.0, 0).unwrap();
+    let mut journal = directory.begin(0);
     for byte in 1..=5 {
         journal.add(0, &third(byte)).unwrap();
     }
-    drop(journal);
-    let mut journal = Journal::begin(&directory.0, 5).unwrap();
+    let mut journal = directory.begin(5);
     assert_eq!(journal.add(5, b"six").unwrap(), 6);
     assert_eq!(directory.read(5).unwrap(), (vec![b"six".to_vec()], 6));
     assert_eq!(paths(&directory.0).unwrap().len(), 2);
+}
+
+#[test]
+fn a_start_leaves_alone_what_the_database_does_not_have() {
+    let directory = Directory::new("journal-kept");
+    let mut journal = directory.begin(0);
+    for byte in 1..=5 {
+        journal.add(0, &third(byte)).unwrap();
+    }
+    // Groups 1 to 3 fill the first file, and 4 and 5 are in the second.
+    for (settled, number, files) in [(2, 6, 3), (2, 7, 4), (3, 8, 4), (3, 9, 5)] {
+        let mut journal = directory.begin(settled);
+        assert_eq!(journal.add(settled, &[9]).unwrap(), number);
+        let (payloads, last) = directory.read(settled).unwrap();
+        assert_eq!((payloads.len() as u64, last), (number - settled, number), "{settled}");
+        assert_eq!(paths(&directory.0).unwrap().len(), files, "{number}");
+    }
+}
+
+#[test]
+fn a_start_writes_over_nothing_of_a_group_that_was_cut_short() {
+    let directory = Directory::new("journal-behind-torn");
+    let mut journal = directory.begin(0);
+    journal.add(0, b"one").unwrap();
+    journal.add(0, b"two").unwrap();
+    directory.damage(0, (2 * HEADER_BYTES + 3) as u64);
+    assert_eq!(directory.begin(0).add(0, b"another").unwrap(), 2);
+    assert_eq!(directory.read(0).unwrap(), (vec![b"one".to_vec(), b"another".to_vec()], 2));
 }

@@ -12,7 +12,7 @@
 //!   the state including those before it, makes them durable with one sync of the journal, and then answers all. What
 //!   would lie behind the end of its table or partition is known not to be there, and not looked for.
 //! - **Journal first.** What the journal has and the database has not is in memory, the overlay. The settler
-//!   moves it into the database in sorted portions, beside the commits. A start moves the rest.
+//!   moves it into the database in sorted portions, beside the commits. A start takes the rest over into the overlay.
 //! - **The log is in the same transactions.** What a transaction emits is a record written with it. Consumers follow it by
 //!   cursors that are durable, and are handed what is new from memory.
 //! - **Bounds.** 4,096 pieces of work and 64 MiB wait at most, then commits are refused as busy; 1,024 make a group;
@@ -147,10 +147,14 @@ impl EmbeddedStore {
         let writing = open::writing(&data_dir)?;
         let of = |error| OpenError::of(&data_dir, &error);
         schema.create(&writing).map_err(of)?;
-        let last = recover::into_database(&data_dir, &writing, &schema, &subscriptions)
-            .map_err(|error| OpenError::of_journal(&data_dir, &error))?;
+        let settled = settle::settled(&writing).map_err(of)?;
         let last_partitions = reader::last_partitions(&writing, &schema).map_err(of)?;
-        let overlay = Arc::new(Overlay::new(last, last_partitions));
+        let overlay = Arc::new(Overlay::new(settled, last_partitions));
+        let found = recover::replay(&data_dir, &writing, &schema, &overlay)
+            .map_err(|error| OpenError::of_journal(&data_dir, &error))?;
+        if found.last > settled {
+            tracing::info!(groups = found.last - settled, "groups were taken over from the journal");
+        }
         let reader = Arc::new(Reader::newest(data_dir.clone(), Arc::clone(&schema), Arc::clone(&overlay)));
         let log =
             Arc::new(load_log(&writing, &reader, &schema, &subscriptions).map_err(|error| match error {
@@ -161,9 +165,10 @@ impl EmbeddedStore {
         let health = watch::Sender::new(Health::Serving);
         let not_writable = |error| OpenError::not_writable(&data_dir, &error);
         let parts = Parts {
-            journal: Journal::begin(&data_dir, last).map_err(not_writable)?,
+            journal: Journal::begin(&data_dir, &found).map_err(not_writable)?,
+            settled,
             reading: open::reading(&data_dir)?,
-            retry_id: reader::retry_id_next(&writing).map_err(of)?,
+            retry_id: reader::retry_id_next(&writing, &overlay).map_err(of)?,
             writing,
             schema: Arc::clone(&schema),
             subscriptions: subscriptions.clone(),
@@ -190,7 +195,7 @@ impl EmbeddedStore {
         subscriptions: Vec<Subscription>,
         sources: Sources,
     ) -> Result<Self, OpenError> {
-        let (connection, overlay) = recover::into_memory(&data_dir, &schema)?;
+        let (connection, overlay) = recover::moment(&data_dir, &schema)?;
         let reader = Arc::new(Reader::snapshot(connection, Arc::clone(&schema), overlay));
         let log = reader.read(|connection| load_log(connection, &reader, &schema, &subscriptions));
         let log = Arc::new(log.map_err(|error| match error {
@@ -337,9 +342,9 @@ fn load_log(
             start.cursors.insert(*outbox, cursor);
             start.waiting += reader.waiting(connection, *outbox, cursor, &subscription.kinds)?;
         }
-        let sql = "SELECT min(due_at) FROM queue_retries WHERE consumer = ?1";
-        let due: Option<i64> = connection.query_row(sql, [subscription.consumer], |row| row.get(0))?;
-        start.next_due = due.map(Timestamp::from_millis);
+        // None is taken, so the first one that there is comes next.
+        let (_, next_due) = reader.retries(connection, subscription.consumer, Timestamp::EPOCH, 0)?;
+        start.next_due = next_due;
         Ok(start)
     };
     let starts: Result<_, ReadError> = subscriptions.iter().map(start).collect();

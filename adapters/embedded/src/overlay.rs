@@ -40,14 +40,10 @@ pub(crate) struct Unsettled {
 }
 
 impl Overlay {
-    /// The layers of a store whose database has everything up to group `last`.
-    pub(crate) fn new(last: u64, last_partitions: BTreeMap<Table, String>) -> Self {
-        Self(RwLock::new(Layers { last, last_partitions, ..Layers::default() }))
-    }
-
-    /// The layers of a store that has these changes as well, up to group `last`.
-    pub(crate) fn of(upper: Changes, last: u64) -> Self {
-        Self(RwLock::new(Layers { upper, last, ..Layers::default() }))
+    /// The layers of a store whose database has everything up to group `settled`, and of these tables these partitions as
+    /// the last ones.
+    pub(crate) fn new(settled: u64, last_partitions: BTreeMap<Table, String>) -> Self {
+        Self(RwLock::new(Layers { last: settled, last_partitions, ..Layers::default() }))
     }
 
     /// The layers, for a moment: a group waits until they are let go.

@@ -74,7 +74,7 @@ fn a_range_is_read_from_both_until_there_is_enough_that_lives() {
 
 #[test]
 fn what_is_settled_is_dropped_and_what_came_meanwhile_is_not() {
-    let overlay = Overlay::of(Changes::default(), 7);
+    let overlay = Overlay::new(7, BTreeMap::new());
     assert_eq!(overlay.read().last(), 7);
     let nothing = overlay.begin_to_settle();
     assert!(nothing.changes.is_empty());

@@ -129,10 +129,10 @@ impl EmbeddedStore {
             return Ok(Vec::new());
         }
         let under_way = log.begin_retries(consumer);
-        let (due, next_due) =
-            self.inner.reader.retries(consumer, now, limit + under_way).inspect_err(|_| {
-                log.due(consumer, now);
-            })?;
+        let reader = &self.inner.reader;
+        let (due, next_due) = reader
+            .read(|connection| reader.retries(connection, consumer, now, limit + under_way))
+            .inspect_err(|_| log.due(consumer, now))?;
         let received = log.take_retries(consumer, due, limit);
         if received.len() == limit {
             log.due(consumer, now);

@@ -271,46 +271,45 @@ impl Reader {
     /// nothing may be awaited between reading and handing out.
     pub(crate) fn retries(
         &self,
+        connection: &Connection,
         consumer: &str,
         now: Timestamp,
         limit: usize,
     ) -> Result<(Vec<Deliverable>, Option<Timestamp>)> {
         let changed = self.overlay.read().retries();
-        self.read(|connection| {
-            let mut retries: BTreeMap<(i64, i64), Retry> = BTreeMap::new();
-            let sql = "SELECT retry_id, due_at, attempt, reason, envelope FROM queue_retries \
-                       WHERE consumer = ?1 ORDER BY due_at LIMIT ?2";
-            let mut statement = connection.prepare_cached(sql)?;
-            let mut rows = statement.query(params![consumer, more_than(limit + changed.len())])?;
-            while let Some(row) = rows.next()? {
-                let retry_id = row.get(0)?;
-                if !changed.contains_key(&retry_id) {
-                    let retry = Retry {
-                        consumer: consumer.to_owned(),
-                        due_at_ms: row.get(1)?,
-                        attempt: row.get(2)?,
-                        reason: row.get(3)?,
-                        envelope: row.get(4)?,
-                    };
-                    retries.insert((retry.due_at_ms, retry_id), retry);
-                }
+        let mut retries: BTreeMap<(i64, i64), Retry> = BTreeMap::new();
+        let sql = "SELECT retry_id, due_at, attempt, reason, envelope FROM queue_retries \
+                   WHERE consumer = ?1 ORDER BY due_at LIMIT ?2";
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params![consumer, more_than(limit + changed.len())])?;
+        while let Some(row) = rows.next()? {
+            let retry_id = row.get(0)?;
+            if !changed.contains_key(&retry_id) {
+                let retry = Retry {
+                    consumer: consumer.to_owned(),
+                    due_at_ms: row.get(1)?,
+                    attempt: row.get(2)?,
+                    reason: row.get(3)?,
+                    envelope: row.get(4)?,
+                };
+                retries.insert((retry.due_at_ms, retry_id), retry);
             }
-            for (retry_id, retry) in &changed {
-                if let Some(retry) = retry.as_ref().filter(|retry| retry.consumer == consumer) {
-                    retries.insert((retry.due_at_ms, *retry_id), retry.clone());
-                }
+        }
+        for (retry_id, retry) in &changed {
+            if let Some(retry) = retry.as_ref().filter(|retry| retry.consumer == consumer) {
+                retries.insert((retry.due_at_ms, *retry_id), retry.clone());
             }
-            let mut due = Vec::new();
-            for ((due_at, retry_id), Retry { attempt, envelope, .. }) in retries {
-                let due_at = Timestamp::from_millis(due_at);
-                if due_at > now || due.len() == limit {
-                    return Ok((due, Some(due_at)));
-                }
-                let envelope = serde_json::from_str(&envelope)?;
-                due.push(Deliverable { retry_id, attempt: attempt + 1, envelope });
+        }
+        let mut due = Vec::new();
+        for ((due_at, retry_id), Retry { attempt, envelope, .. }) in retries {
+            let due_at = Timestamp::from_millis(due_at);
+            if due_at > now || due.len() == limit {
+                return Ok((due, Some(due_at)));
             }
-            Ok((due, None))
-        })
+            let envelope = serde_json::from_str(&envelope)?;
+            due.push(Deliverable { retry_id, attempt: attempt + 1, envelope });
+        }
+        Ok((due, None))
     }
 
     pub(crate) async fn dead_letters(
@@ -432,9 +431,12 @@ fn dead_letter(dead_letter_id: String, letter: DeadRow) -> Result<DeadLetter> {
     Ok(DeadLetter { dead_letter_id, consumer, reason, attempts, died_at, envelope })
 }
 
-/// The number of the next retry: none that is there has it.
-pub(crate) fn retry_id_next(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.query_row("SELECT coalesce(max(retry_id), 0) + 1 FROM queue_retries", [], |row| row.get(0))
+/// The number of the next retry: none that is there has it, in the database or in front of it.
+pub(crate) fn retry_id_next(connection: &Connection, overlay: &Overlay) -> rusqlite::Result<i64> {
+    let sql = "SELECT coalesce(max(retry_id), 0) FROM queue_retries";
+    let stored: i64 = connection.query_row(sql, [], |row| row.get(0))?;
+    let newest = overlay.read().retries().into_keys().next_back();
+    Ok(newest.map_or(stored, |newest| newest.max(stored)) + 1)
 }
 
 /// The last partition of each table of items; empty where there is none, as no partition is.

@@ -193,7 +193,7 @@ fn retries_are_read_as_they_are_due() {
         (30, 3, vec![(2, 5), (4, 3), (5, 2)], Some(30)),
         (30, 4, vec![(2, 5), (4, 3), (5, 2), (1, 2)], None),
     ] {
-        let (read, next_due) = fixture.reader.retries("reader", at(now), limit).unwrap();
+        let (read, next_due) = fixture.reader.retries(&fixture.connection, "reader", at(now), limit).unwrap();
         let read: Vec<_> = read.iter().map(|retry| (retry.retry_id, retry.attempt)).collect();
         assert_eq!((read, next_due), (due, next.map(at)), "{limit} at {now}");
     }

@@ -1,16 +1,18 @@
-//! What a start makes of a journal: it goes into the database, or into memory where the store is only read.
+//! What a start makes of a journal: the layers in front of the database, as they were when the process before ended.
+//!
+//! Nothing is moved into the database before the store serves. The settler does that, as it always does.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use ports::Subscription;
 use rusqlite::Connection;
 
 use crate::changes::{Changes, DecodeError};
-use crate::journal;
+use crate::journal::{self, Found};
 use crate::open::{self, OpenError};
-use crate::overlay::{Overlay, Unsettled};
+use crate::overlay::Overlay;
 use crate::schema::Schema;
-use crate::settle::{self, WORTH_BYTES};
+use crate::settle;
 
 /// How often it is tried to read one moment of a store beside the process that writes it.
 const MOMENTS_MAX: usize = 10;
@@ -35,85 +37,39 @@ pub(crate) enum RecoverError {
     },
 }
 
-/// Refuses a database that has a part of what its journal does not have.
-fn check_whole(connection: &Connection, last: u64) -> Result<(), RecoverError> {
-    match settle::moving(connection)? {
-        moving if moving > last => Err(RecoverError::Part { moving, last }),
-        _ => Ok(()),
-    }
-}
-
-/// Moves what the journal has and the database has not into the database, and answers the last group.
-pub(crate) fn into_database(
+/// Adds to the layers what the journal has and the database has not.
+pub(crate) fn replay(
     data_dir: &Path,
     connection: &Connection,
     schema: &Schema,
-    subscriptions: &[Subscription],
-) -> Result<u64, RecoverError> {
-    let settled = settle::settled(connection)?;
-    let mut last = settled;
-    let mut changes = Changes::default();
-    let mut bytes = 0;
-    let settle = |changes: &mut Changes, last, bytes| {
-        let unsettled = Unsettled { changes: std::mem::take(changes).into(), last, bytes };
-        settle::write(connection, schema, subscriptions, &unsettled, |_| Ok(()))
-    };
-    journal::read(data_dir, settled, |frame| {
-        changes.extend(Changes::decode(frame, schema)?);
-        last += 1;
-        bytes += frame.len();
-        if bytes >= WORTH_BYTES {
-            settle(&mut changes, last, bytes)?;
-            bytes = 0;
-        }
+    overlay: &Overlay,
+) -> Result<Found, RecoverError> {
+    let settled = overlay.read().last();
+    let found = journal::read(data_dir, settled, |number, frame| {
+        overlay.add(number, Changes::decode(frame, schema)?, frame.len());
         Ok::<(), RecoverError>(())
     })?;
-    check_whole(connection, last)?;
-    if last > settled {
-        settle(&mut changes, last, bytes)?;
-        tracing::info!(groups = last - settled, "groups of the journal were moved into the database");
+    match settle::moving(connection)? {
+        moving if moving > found.last => Err(RecoverError::Part { moving, last: found.last }),
+        _ => Ok(found),
     }
-    Ok(last)
 }
 
 /// One moment of a store: a connection that reads the database as it is then, and what the journal has beyond it.
 ///
 /// The process that writes may free a file of the journal while it is read here. Then groups are missing, and a later
 /// moment is looked at.
-pub(crate) fn into_memory(data_dir: &Path, schema: &Schema) -> Result<(Connection, Overlay), OpenError> {
-    for _ in 1..MOMENTS_MAX {
-        match moment(data_dir, schema) {
-            Err(MomentError::Recover(RecoverError::Journal(journal::ReadError::Gap { .. }))) => {}
-            result => return result.map_err(|error| error.into_open_error(data_dir)),
+pub(crate) fn moment(data_dir: &Path, schema: &Schema) -> Result<(Connection, Overlay), OpenError> {
+    let mut tries = 1;
+    loop {
+        let (connection, settled) = open::snapshot(data_dir)?;
+        let overlay = Overlay::new(settled, BTreeMap::new());
+        match replay(data_dir, &connection, schema, &overlay) {
+            Ok(_) => return Ok((connection, overlay)),
+            Err(RecoverError::Journal(journal::ReadError::Gap { .. })) if tries < MOMENTS_MAX => tries += 1,
+            Err(error) => return Err(OpenError::of_journal(data_dir, &error)),
         }
     }
-    moment(data_dir, schema).map_err(|error| error.into_open_error(data_dir))
-}
-
-enum MomentError {
-    Open(OpenError),
-    Recover(RecoverError),
-}
-
-impl MomentError {
-    fn into_open_error(self, data_dir: &Path) -> OpenError {
-        match self {
-            Self::Open(error) => error,
-            Self::Recover(error) => OpenError::of_journal(data_dir, &error),
-        }
-    }
-}
-
-fn moment(data_dir: &Path, schema: &Schema) -> Result<(Connection, Overlay), MomentError> {
-    let (connection, settled) = open::snapshot(data_dir).map_err(MomentError::Open)?;
-    let mut changes = Changes::default();
-    let last = journal::read(data_dir, settled, |frame| {
-        changes.extend(Changes::decode(frame, schema)?);
-        Ok::<(), RecoverError>(())
-    });
-    let last = last.map_err(MomentError::Recover)?;
-    check_whole(&connection, last).map_err(MomentError::Recover)?;
-    Ok((connection, Overlay::of(changes, last)))
 }
 
 #[cfg(test)]

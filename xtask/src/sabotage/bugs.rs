@@ -441,6 +441,16 @@ pub const BUGS: &[Bug] = &[
         }],
     },
     Bug {
+        name: "a-start-writes-over-its-journal",
+        story: "a start takes every file of the journal for one that the database has all of",
+        guard: Guard::Tests { package: "embedded", filter: "journal" },
+        edits: &[Edit {
+            file: "adapters/embedded/src/journal.rs",
+            find: "slots.push(Slot { file, last: *last });",
+            replace: "slots.push(Slot { file, last: 0 * last });",
+        }],
+    },
+    Bug {
         name: "what-was-not-written-is-known",
         story: "the committer remembers the ends of partitions as a group would have left them that was not written",
         guard: Guard::Tests { package: "embedded", filter: "committer" },

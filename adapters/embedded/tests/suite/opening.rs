@@ -1,7 +1,8 @@
 use std::path::Path;
 
 use embedded::{Access, EmbeddedStore, Health, OpenError};
-use ports::{CommitError, QueueAdmin, Queues, Store};
+use kernel::Timestamp;
+use ports::{CommitError, QueueAdmin, Queues, Store, Verdict};
 
 use crate::support::*;
 
@@ -221,4 +222,29 @@ async fn what_was_answered_outlives_a_crash() {
     let recovered = open(&crashed);
     assert_eq!(recovered.scan(ITEMS, None, 100).await.unwrap().items.len(), 50);
     store.close().await;
+}
+
+#[tokio::test]
+async fn what_was_answered_outlives_crashes_one_after_the_other() {
+    let directory = Directory::new();
+    let mut data_dir = directory.data();
+    for round in 0..8_usize {
+        let store = open(&data_dir);
+        for number in 0..10 {
+            store.commit(&create(&thing(format!("{round}-{number}")))).await.unwrap();
+        }
+        store.commit(&emit(&["COMMON"; 2])).await.unwrap();
+        // What was put off before comes again, and is put off again with what is new.
+        let mut received = Vec::new();
+        while received.len() < (round + 1) * 2 {
+            received.extend(receive(&store, "all", 100).await);
+        }
+        let again = Verdict::Again { at: Timestamp::EPOCH, reason: "not now".to_owned() };
+        settle(&store, "all", &received, &again).await;
+        assert_eq!(store.scan(ITEMS, None, 100).await.unwrap().items.len(), (round + 1) * 10);
+        let depths = store.depths().await.unwrap();
+        assert_eq!(depths[0].retrying as usize, (round + 1) * 2);
+        data_dir = directory.crashed_at(&data_dir, &format!("crashed-{round}"));
+        store.close().await;
+    }
 }

@@ -33,14 +33,19 @@ impl Directory {
         self.0.join("data")
     }
 
-    /// The files as a crash at this moment would leave them, under another name.
+    /// The files of the store as a crash at this moment would leave them, under another name.
     pub fn crashed(&self, name: &str) -> PathBuf {
+        self.crashed_at(&self.data(), name)
+    }
+
+    /// The same of a store elsewhere.
+    pub fn crashed_at(&self, data_dir: &Path, name: &str) -> PathBuf {
         let copy = self.0.join(name);
-        let settled = || sqlite(&self.data(), "SELECT settled + up_to FROM journal, moving");
+        let settled = || sqlite(data_dir, "SELECT settled + up_to FROM journal, moving");
         loop {
             let before = settled();
             std::fs::create_dir(&copy).unwrap();
-            for entry in std::fs::read_dir(self.data()).unwrap() {
+            for entry in std::fs::read_dir(data_dir).unwrap() {
                 let entry = entry.unwrap();
                 let name = entry.file_name().into_string().unwrap();
                 if name != "LOCK" && !name.ends_with("-shm") {
