@@ -221,6 +221,9 @@ async fn what_was_answered_outlives_a_crash() {
     let crashed = directory.crashed("crashed");
     let recovered = open(&crashed);
     assert_eq!(recovered.scan(ITEMS, None, 100).await.unwrap().items.len(), 50);
+    // It was taken over into memory, and goes from there into the file.
+    recovered.flush().await;
+    assert_eq!(sqlite(&crashed, "SELECT count(*) FROM items"), 50);
     store.close().await;
 }
 
